@@ -1,0 +1,20 @@
+//! What every handler works with: the configuration and the ways to the servers.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::saga::runner::Runner;
+use crate::store::Store;
+
+/// The application, shared by all requests.
+pub struct App {
+    /// Checked at start; does not change.
+    pub config: Config,
+    /// Redis: the gate.
+    pub gateway: Gateway,
+    /// MySQL: the truth.
+    pub store: Store,
+    /// Runs each order to its end, whether or not its client waits.
+    pub sagas: Arc<Runner>,
+}

@@ -1,0 +1,5 @@
+//! What a product is.
+
+mod sku;
+
+pub use sku::Sku;

@@ -1,0 +1,110 @@
+//! The commands of the `holdfast` binary, one file each.
+
+mod config_check;
+mod events;
+mod import;
+mod migrate;
+mod replay;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::telemetry;
+
+/// Holdfast keeps a shop honest under a rush: it never sells a unit that it does not have and
+/// never loses an order that it accepted.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The TOML configuration; every value can be overridden by HOLDFAST_<SECTION>__<KEY>.
+    #[arg(long, global = true, env = "HOLDFAST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A shop is brought up in this order:
+  holdfast --config shop.toml config check      is the configuration sound?
+  holdfast --config shop.toml migrate           make or update the tables in MySQL
+  holdfast --config shop.toml import goods.csv  load products and their stock
+  holdfast --config shop.toml serve             open the shop
+
+Then, from another terminal:
+  holdfast --config shop.toml replay orders.csv drive it with real orders
+  holdfast --config shop.toml events tail       watch what happens";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API, relay events to Kafka and finish interrupted orders.
+    Serve,
+    /// Make or update the tables in MySQL.
+    Migrate,
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Load products and their stock from a CSV file.
+    Import(import::Options),
+    /// Drive real orders from a CSV file through the HTTP API, as shoppers would.
+    Replay(replay::Options),
+    /// Look at the events in Kafka.
+    Events {
+        #[command(subcommand)]
+        command: EventsCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is sound, and what is wrong if it is not.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    /// Print events as they arrive, one line each.
+    Tail(events::Options),
+}
+
+/// Runs the command; an error is told on standard error and becomes exit code 1, a
+/// configuration that cannot be used exit code 2.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let config = match Config::load(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("holdfast: the configuration cannot be used: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::start_logging(&config.log);
+    match execute(arguments.command, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(config).await,
+            Command::Migrate => migrate::run(&config).await,
+            Command::Config { command: ConfigCommand::Check } => {
+                config_check::run(&config);
+                Ok(())
+            }
+            Command::Import(options) => import::run(&config, &options).await,
+            Command::Replay(options) => replay::run(&config, &options).await,
+            Command::Events { command: EventsCommand::Tail(options) } => events::run(&config, &options).await,
+        }
+    })
+}

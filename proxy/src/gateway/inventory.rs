@@ -1,0 +1,211 @@
+//! The `INV` commands, typed. Their meanings are in docs/commands.md.
+
+use futures::future::try_join_all;
+use redis::{Cmd, FromRedisValue, ParsingError, Value, cmd};
+use uuid::Uuid;
+
+use super::{Error, Gateway};
+use crate::catalogue::Sku;
+
+/// What a command that changes stock says happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Word {
+    /// Done; in a refused [`Gateway::reserve_all`], a line that was not at fault.
+    Ok,
+    /// The hold is live.
+    Reserved,
+    /// The hold waits for CONFIRM or RELEASE without a deadline.
+    Prepared,
+    /// The deadline was moved.
+    Extended,
+    /// The units are sold.
+    Confirmed,
+    /// The units were given back.
+    Released,
+    /// Sold units were taken back.
+    Returned,
+    /// Fewer units are available than were asked for.
+    OutOfStock,
+    /// The hold's deadline has passed.
+    Expired,
+    /// A late hold could not be taken again.
+    SoldOut,
+    /// The hold is sold already and cannot be given back.
+    AlreadyConfirmed,
+    /// No such hold is or was known.
+    UnknownHold,
+    /// The count would fall below what is held.
+    BelowHeld,
+    /// The key has changed since `seq`.
+    Stale,
+}
+
+/// The answer of a command that changes stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// What happened.
+    pub word: Word,
+    /// Units that can be held now.
+    pub available: i64,
+    /// The key's change counter.
+    pub seq: i64,
+    /// The hold's deadline, Unix ms; 0 where there is none.
+    pub deadline_ms: i64,
+    /// True when this answers a repetition.
+    pub replayed: bool,
+}
+
+/// The answer of [`Gateway::reserve_all`]: all lines or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// `Reserved`, or the word of the first line that refused.
+    pub word: Word,
+    /// One outcome a line, in the order asked.
+    pub lines: Vec<Outcome>,
+}
+
+/// The stock of one SKU as `INV.GET` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Stock {
+    /// Units in the house, not yet sold.
+    pub on_hand: i64,
+    /// Units in live holds.
+    pub held: i64,
+    /// Of these, units whose sale is being committed.
+    pub prepared: i64,
+    /// Units that can be held now.
+    pub available: i64,
+    /// Units sold since the key was made.
+    pub sold: i64,
+    /// The key's change counter.
+    pub seq: i64,
+}
+
+/// One line of a hold: what, and how many.
+pub type Line<'a> = (&'a Sku, i64);
+
+impl Gateway {
+    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none.
+    pub async fn reserve_all(&self, hold: Uuid, lines: &[Line<'_>], ttl_ms: u64) -> Result<Reservation, Error> {
+        let mut command = cmd("INV.MRESERVE");
+        command.arg(lines.len());
+        for (sku, _) in lines {
+            command.arg(key(sku));
+        }
+        command.arg(hold.to_string());
+        for (_, quantity) in lines {
+            command.arg(*quantity);
+        }
+        command.arg("PX").arg(ttl_ms);
+        self.call(&command).await
+    }
+
+    /// `INV.PREPARE … LATE` on every line: stops the deadlines, and takes again what expired or
+    /// was lost in a failover.
+    pub async fn prepare_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, quantity| {
+            on_hold("INV.PREPARE", sku, hold).arg("LATE").arg(quantity).to_owned()
+        })
+        .await
+    }
+
+    /// `INV.CONFIRM … LATE` on every line: sells.
+    pub async fn confirm_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, quantity| {
+            on_hold("INV.CONFIRM", sku, hold).arg("LATE").arg(quantity).to_owned()
+        })
+        .await
+    }
+
+    /// `INV.RELEASE` on every line: gives back.
+    pub async fn release_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, _| on_hold("INV.RELEASE", sku, hold)).await
+    }
+
+    /// `INV.EXTEND` on every line: moves the deadlines to `ttl_ms` from now, forward only.
+    pub async fn extend_all(&self, hold: Uuid, lines: &[Line<'_>], ttl_ms: u64) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, _| on_hold("INV.EXTEND", sku, hold).arg("PX").arg(ttl_ms).to_owned())
+            .await
+    }
+
+    /// `INV.SET`: the count of a SKU, only if its key is still at `seq` (0: does not exist).
+    pub async fn set_stock(&self, sku: &Sku, on_hand: i64, seq: i64) -> Result<Outcome, Error> {
+        self.call(cmd("INV.SET").arg(key(sku)).arg(on_hand).arg("IF").arg(seq)).await
+    }
+
+    /// `INV.ADJUST … ID`: adds `delta` once, however often it is sent.
+    pub async fn adjust_stock(&self, sku: &Sku, delta: i64, adjustment_id: &str) -> Result<Outcome, Error> {
+        self.call(cmd("INV.ADJUST").arg(key(sku)).arg(delta).arg("ID").arg(adjustment_id)).await
+    }
+
+    /// `INV.GET`: the stock of a SKU, if its key exists.
+    pub async fn stock(&self, sku: &Sku) -> Result<Option<Stock>, Error> {
+        self.call(cmd("INV.GET").arg(key(sku))).await
+    }
+
+    async fn each(
+        &self,
+        lines: &[Line<'_>],
+        command: impl Fn(&Sku, i64) -> Cmd,
+    ) -> Result<Vec<Outcome>, Error> {
+        // The connection is multiplexed, so these leave as one batch.
+        try_join_all(lines.iter().map(|(sku, quantity)| {
+            let command = command(sku, *quantity);
+            async move { self.call(&command).await }
+        }))
+        .await
+    }
+}
+
+/// The stock key of a SKU: the braces keep all places of one SKU in one slot.
+fn key(sku: &Sku) -> String {
+    format!("inv:{{{sku}}}")
+}
+
+fn on_hold(name: &str, sku: &Sku, hold: Uuid) -> Cmd {
+    cmd(name).arg(key(sku)).arg(hold.to_string()).to_owned()
+}
+
+impl FromRedisValue for Word {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        use serde::de::value::{Error, StrDeserializer};
+        let text = String::from_redis_value(value)?;
+        let known = <Word as serde::Deserialize>::deserialize(StrDeserializer::<Error>::new(&text));
+        known.map_err(|error| error.to_string().into())
+    }
+}
+
+impl FromRedisValue for Outcome {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let (word, available, seq, deadline_ms, replayed) = FromRedisValue::from_redis_value(value)?;
+        Ok(Self { word, available, seq, deadline_ms, replayed })
+    }
+}
+
+impl FromRedisValue for Reservation {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let word = parts.next().ok_or("an empty answer to INV.MRESERVE")?;
+        let lines = parts.map(Outcome::from_redis_value).collect::<Result<_, _>>()?;
+        Ok(Self { word: Word::from_redis_value(word)?, lines })
+    }
+}
+
+impl FromRedisValue for Stock {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let counts: std::collections::HashMap<String, i64> = FromRedisValue::from_redis_value(value)?;
+        let count = |name: &str| {
+            let found = counts.get(name).copied();
+            found.ok_or_else(|| ParsingError::from(format!("INV.GET left out '{name}'")))
+        };
+        Ok(Self {
+            on_hand: count("on_hand")?,
+            held: count("held")?,
+            prepared: count("prepared")?,
+            available: count("available")?,
+            sold: count("sold")?,
+            seq: count("seq")?,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! The gate: typed calls to Redis. Each call has a deadline, and each failure says whether the
+//! command may have been done.
+
+pub mod inventory;
+pub mod sessions;
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Cmd, FromRedisValue, ServerErrorKind, Value};
+
+use crate::config;
+
+/// Why a call to Redis gave no answer. Commands carry ids, so any of them may be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server answered with an error: nothing was changed.
+    #[error("redis refused {command}: {message}")]
+    Refused {
+        /// The command's name.
+        command: String,
+        /// The server's words, beginning with the error's prefix.
+        message: String,
+    },
+    /// The command was not sent: nothing was changed.
+    #[error("redis was not reached for {command}: {cause}")]
+    NotDone {
+        /// The command's name.
+        command: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// No answer came in time, or it was not understood: the command may have been done.
+    #[error("redis left {command} without a usable answer: {cause}")]
+    Unknown {
+        /// The command's name.
+        command: String,
+        /// What went wrong.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// True when the server's error begins with `prefix`, such as `NOSUCHSTOCK`.
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        matches!(self, Error::Refused { message, .. } if message.starts_with(prefix))
+    }
+}
+
+/// One Redis server with the Holdfast module, behind one multiplexed connection that mends
+/// itself. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    connection: ConnectionManager,
+    deadline: Duration,
+}
+
+impl Gateway {
+    /// Prepares the connection; nothing is sent until the first call, so the server may come
+    /// later.
+    ///
+    /// # Errors
+    /// When the URL is none, which `config check` would have said.
+    pub fn open(config: &config::Redis) -> Result<Self, redis::RedisError> {
+        let deadline = Duration::from_millis(config.timeout_ms);
+        let client = redis::Client::open(config.url.expose())?;
+        // The manager's own waiting is bounded by `call`; these only shape its reconnects.
+        let settings = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_connection_timeout(Some(deadline))
+            .set_response_timeout(Some(deadline))
+            .set_min_delay(Duration::from_millis(20))
+            .set_max_delay(Duration::from_millis(500));
+        let connection = client.get_connection_manager_lazy(settings)?;
+        Ok(Self { connection, deadline })
+    }
+
+    /// Sends one command and reads its answer as `T`, within the deadline.
+    pub async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        let mut connection = self.connection.clone();
+        let answered = tokio::time::timeout(self.deadline, connection.send_packed_command(command));
+        let value = match answered.await {
+            Ok(Ok(value)) => value.extract_error().map_err(|error| classify(command, &error))?,
+            Ok(Err(error)) => return Err(classify(command, &error)),
+            Err(_) => return Err(unknown(command, "no answer within redis.timeout_ms")),
+        };
+        T::from_redis_value(value).map_err(|error| unknown(command, &error.to_string()))
+    }
+
+    /// True when the server answers and has the module.
+    pub async fn is_ready(&self) -> Result<(), Error> {
+        let probe = redis::cmd("INV.GET").arg("inv:{readiness}").to_owned();
+        self.call::<Value>(&probe).await.map(drop)
+    }
+}
+
+fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
+    match error.kind() {
+        redis::ErrorKind::Server(ServerErrorKind::BusyLoading) => not_done(command, error),
+        redis::ErrorKind::Server(_) | redis::ErrorKind::Extension => Error::Refused {
+            command: name(command),
+            message: [error.code().unwrap_or_default(), error.detail().unwrap_or_default()].join(" "),
+        },
+        _ if error.is_connection_refusal() => not_done(command, error),
+        _ => unknown(command, &error.to_string()),
+    }
+}
+
+fn not_done(command: &Cmd, error: &redis::RedisError) -> Error {
+    Error::NotDone { command: name(command), cause: error.to_string() }
+}
+
+fn unknown(command: &Cmd, cause: &str) -> Error {
+    Error::Unknown { command: name(command), cause: cause.to_owned() }
+}
+
+fn name(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,90 @@
+//! The `SESSION` commands, typed. Their meanings are in docs/commands.md.
+
+use redis::{FromRedisValue, ParsingError, Value, cmd};
+
+use super::{Error, Gateway};
+
+/// What `SESSION.TOUCH` says of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// `OK`, or why there is no usable session: `ABSENT`, `BAD_SECRET`, `IDLE_EXPIRED`,
+    /// `ABSOLUTE_EXPIRED`, `RATE_LIMITED`.
+    pub state: String,
+    /// Whose it is.
+    pub user: String,
+    /// Roles, separated by commas.
+    pub roles: String,
+    /// Requests counted so far.
+    pub page_views: i64,
+    /// Time until the session ends without a request, ms.
+    pub idle_ms: i64,
+    /// Time until it ends in any case, ms.
+    pub absolute_ms: i64,
+}
+
+/// A session to start.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// SHA-256 of the cookie's secret.
+    pub digest: [u8; 32],
+    /// Whose it is.
+    pub user: &'a str,
+    /// Roles, separated by commas.
+    pub roles: &'a str,
+    /// Ends after this long without a request, ms.
+    pub idle_ms: u64,
+    /// Ends after this long in any case, ms.
+    pub absolute_ms: u64,
+}
+
+impl Gateway {
+    /// `SESSION.START`.
+    pub async fn start_session(&self, id: &str, session: &NewSession<'_>) -> Result<(), Error> {
+        let mut command = cmd("SESSION.START");
+        command.arg(key(id)).arg(session.digest.as_slice()).arg(session.user);
+        command.arg("IDLE").arg(session.idle_ms).arg("ABSOLUTE").arg(session.absolute_ms);
+        command.arg("ROLES").arg(session.roles);
+        self.call::<Value>(&command).await.map(drop)
+    }
+
+    /// `SESSION.TOUCH`: checks the secret and both timeouts, records the view, in one step.
+    pub async fn touch_session(
+        &self,
+        id: &str,
+        digest: [u8; 32],
+        page: Option<&str>,
+        item: Option<&str>,
+    ) -> Result<Touched, Error> {
+        let mut command = cmd("SESSION.TOUCH");
+        command.arg(key(id)).arg(digest.as_slice());
+        if let Some(page) = page {
+            command.arg("PAGE").arg(page);
+        }
+        if let Some(item) = item {
+            command.arg("ITEM").arg(item);
+        }
+        self.call(&command).await
+    }
+
+    /// `SESSION.VIEWED`: the items viewed last, newest first.
+    pub async fn viewed_items(&self, id: &str) -> Result<Vec<String>, Error> {
+        self.call(cmd("SESSION.VIEWED").arg(key(id))).await
+    }
+
+    /// `SESSION.END`.
+    pub async fn end_session(&self, id: &str) -> Result<(), Error> {
+        self.call::<Value>(cmd("SESSION.END").arg(key(id))).await.map(drop)
+    }
+}
+
+fn key(id: &str) -> String {
+    format!("session:{id}")
+}
+
+impl FromRedisValue for Touched {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let (state, user, roles, page_views, idle_ms, absolute_ms) =
+            FromRedisValue::from_redis_value(value)?;
+        Ok(Self { state, user, roles, page_views, idle_ms, absolute_ms })
+    }
+}

@@ -1,0 +1,121 @@
+//! Who is asking: the session behind a cookie or bearer token, or the operator.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::{Call, Kind, Problem};
+use crate::gateway::sessions::Touched;
+
+/// The name of the session cookie, and the attributes that go with it.
+pub const PLAIN_COOKIE: &str = "holdfast_session";
+/// With TLS the browser itself refuses to let another host or path set it (RFC 6265bis, 4.1.3.2).
+pub const HOST_COOKIE: &str = "__Host-holdfast_session";
+
+/// What a shopper shows: the session's id and the secret whose digest the session holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The last part of the session's key.
+    pub id: String,
+    secret: String,
+}
+
+impl Token {
+    /// Reads `<id>.<secret>`. The id becomes part of a key, so only a UUID is taken.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.trim().split_once('.')?;
+        let id = Uuid::parse_str(id).ok()?.to_string();
+        Some(Self { id, secret: secret.to_owned() })
+    }
+
+    /// A new id and a secret of 256 random bits.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { id: Uuid::new_v4().to_string(), secret })
+    }
+
+    /// What the session store keeps instead of the secret.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.secret.as_bytes()).into()
+    }
+
+    /// `<id>.<secret>`, as the shopper keeps it.
+    pub fn reveal(&self) -> String {
+        format!("{}.{}", self.id, self.secret)
+    }
+}
+
+/// A live session, as it stood when this request touched it.
+pub struct Session {
+    /// The last part of the session's key.
+    pub id: String,
+    /// Whose it is: a user's id, or an id of the guest's own.
+    pub owner: Uuid,
+    /// What the session store said.
+    pub touched: Touched,
+}
+
+impl Call {
+    /// The token of the cookie, or of `Authorization: Bearer`.
+    pub fn token(&self) -> Option<Token> {
+        let bearer = self.bearer();
+        let cookie_name =
+            if self.app.config.http.plain_http_cookies { PLAIN_COOKIE } else { HOST_COOKIE };
+        bearer.or_else(|| self.cookie(cookie_name)).and_then(Token::parse)
+    }
+
+    /// The session of this request; it is touched, so it lives on and the view is counted.
+    pub async fn session(&self) -> Result<Session, Problem> {
+        self.session_viewing(None, None).await
+    }
+
+    /// As [`Call::session`], and records the page and the item that were viewed.
+    pub async fn session_viewing(&self, page: Option<&str>, item: Option<&str>) -> Result<Session, Problem> {
+        let Some(token) = self.token() else {
+            return Err(no_session("start one with POST /v1/sessions and send its cookie or bearer token"));
+        };
+        let touched = self.app.gateway.touch_session(&token.id, token.digest(), page, item).await?;
+        match touched.state.as_str() {
+            "OK" => {}
+            "IDLE_EXPIRED" | "ABSOLUTE_EXPIRED" => return Err(no_session("the session has ended; start another")),
+            _ => return Err(no_session("the session is not known here; start another")),
+        }
+        let owner = touched.user.parse();
+        let owner = owner.map_err(|_| no_session("the session was not started by this API"))?;
+        Ok(Session { id: token.id, owner, touched })
+    }
+
+    /// Refuses everybody but the operator.
+    pub fn operator(&self) -> Result<(), Problem> {
+        let Some(expected) = &self.app.config.auth.operator_token else {
+            return Err(Problem::new(Kind::Forbidden, "this shop has no operator token; set auth.operator_token_file"));
+        };
+        let given = self.bearer().unwrap_or_default();
+        // Equal time for every wrong token, so that it cannot be guessed byte by byte.
+        let matches: bool = given.as_bytes().ct_eq(expected.expose().as_bytes()).into();
+        if matches {
+            Ok(())
+        } else {
+            Err(Problem::new(Kind::Forbidden, "this needs the operator's bearer token"))
+        }
+    }
+
+    fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.header("cookie")?.split(';');
+        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+fn no_session(detail: &str) -> Problem {
+    Problem::new(Kind::NoSession, detail)
+}

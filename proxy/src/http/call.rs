@@ -1,0 +1,102 @@
+//! One request on its way through a handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Kind, Problem};
+use crate::app::App;
+use crate::catalogue::Sku;
+
+/// The request, the parameters of its path, and the application that serves it.
+pub struct Call {
+    /// What every handler works with.
+    pub app: Arc<App>,
+    /// Method, path and headers.
+    pub head: Parts,
+    params: Vec<(String, String)>,
+    body: Incoming,
+}
+
+impl Call {
+    /// A request whose path matched with `params`.
+    pub fn new(app: Arc<App>, head: Parts, params: Vec<(String, String)>, body: Incoming) -> Self {
+        Self { app, head, params, body }
+    }
+
+    /// A parameter of the path, as it stands there.
+    pub fn param(&self, name: &str) -> &str {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The SKU in the path.
+    pub fn sku(&self) -> Result<Sku, Problem> {
+        // A path that cannot name a product names none that exists.
+        let sku = self.param("sku");
+        sku.parse().map_err(|error| Problem::new(Kind::NotFound, format!("'{}': {error}", sku.escape_debug())))
+    }
+
+    /// A UUID in the path; what is no UUID names nothing.
+    pub fn id(&self, name: &str) -> Result<uuid::Uuid, Problem> {
+        self.param(name)
+            .parse()
+            .map_err(|_| Problem::new(Kind::NotFound, format!("there is no {name} of that name")))
+    }
+
+    /// A value of the query string, percent-decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.head.uri.query()?;
+        let pairs = reqwest::Url::parse(&format!("http://query/?{query}")).ok()?;
+        pairs.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A header as text; one that is not ASCII counts as absent.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON. An absent body is `null`, so that a type whose members are all
+    /// optional can be left out.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        let body = self.read_body().await?;
+        if body.is_empty() {
+            let empty: Result<T, _> = serde_json::from_str("{}");
+            return empty.map_err(|error| invalid_body(&error));
+        }
+        if !self.says_json() {
+            return Err(Problem::new(
+                Kind::UnsupportedMediaType,
+                "send the body with 'Content-Type: application/json'",
+            ));
+        }
+        serde_json::from_slice(&body).map_err(|error| invalid_body(&error))
+    }
+
+    async fn read_body(&mut self) -> Result<Bytes, Problem> {
+        let limit = self.app.config.http.max_body_bytes as usize;
+        let collected = Limited::new(&mut self.body, limit).collect().await;
+        collected.map(|body| body.to_bytes()).map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes"))
+            } else {
+                Problem::new(Kind::InvalidBody, "the body ended before it was complete")
+            }
+        })
+    }
+
+    fn says_json(&self) -> bool {
+        let content_type = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("application/json")
+    }
+}
+
+fn invalid_body(error: &serde_json::Error) -> Problem {
+    Problem::new(Kind::InvalidBody, format!("the body is not what this route takes: {error}"))
+}

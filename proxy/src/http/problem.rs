@@ -1,0 +1,218 @@
+//! What the API answers when it does not do what was asked: RFC 9457 problem details.
+//!
+//! Each kind has a stable `type`, a page in docs/problems, and says whether the same request
+//! may safely be sent again.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::Body;
+
+/// The kinds of problem, one page each in docs/problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The body is not what the route takes.
+    InvalidBody,
+    /// A value in the path, the query or the body is out of range.
+    InvalidValue,
+    /// The body is longer than `http.max_body_bytes`.
+    BodyTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// The request did not arrive, or was not finished, within its deadline.
+    Timeout,
+    /// There is no such route or resource.
+    NotFound,
+    /// The route exists and takes other methods.
+    MethodNotAllowed,
+    /// There is no session, or it has ended.
+    NoSession,
+    /// The e-mail address or the password is wrong.
+    BadCredentials,
+    /// The session may not do this.
+    Forbidden,
+    /// Somebody registered that e-mail address already.
+    EmailTaken,
+    /// Fewer units are available than were asked for.
+    OutOfStock,
+    /// The hold has ended, or was never taken.
+    HoldEnded,
+    /// The change would leave less stock than is held.
+    BelowHeld,
+    /// The cart has nothing in it.
+    EmptyCart,
+    /// The payment provider declined.
+    PaymentDeclined,
+    /// The same Idempotency-Key is being worked on right now.
+    RequestInFlight,
+    /// The same key or id was used for something else before.
+    Mismatch,
+    /// The server has more requests than it can serve in time.
+    Overloaded,
+    /// A server behind this one does not answer.
+    Unavailable,
+    /// Holdfast is at fault.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind, for the documentation check.
+    pub const ALL: [Kind; 21] = [
+        Kind::InvalidBody,
+        Kind::InvalidValue,
+        Kind::BodyTooLarge,
+        Kind::UnsupportedMediaType,
+        Kind::Timeout,
+        Kind::NotFound,
+        Kind::MethodNotAllowed,
+        Kind::NoSession,
+        Kind::BadCredentials,
+        Kind::Forbidden,
+        Kind::EmailTaken,
+        Kind::OutOfStock,
+        Kind::HoldEnded,
+        Kind::BelowHeld,
+        Kind::EmptyCart,
+        Kind::PaymentDeclined,
+        Kind::RequestInFlight,
+        Kind::Mismatch,
+        Kind::Overloaded,
+        Kind::Unavailable,
+        Kind::Internal,
+    ];
+
+    /// The last part of the problem's `type`, and the name of its page.
+    pub fn slug(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// Slug, status, title, and whether the same request may be sent again as it is.
+    fn facts(self) -> (&'static str, StatusCode, &'static str, bool) {
+        use StatusCode as S;
+        match self {
+            Kind::InvalidBody => ("invalid-body", S::BAD_REQUEST, "The body cannot be read", false),
+            Kind::InvalidValue => ("invalid-value", S::BAD_REQUEST, "A value is out of range", false),
+            Kind::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too long", false),
+            Kind::UnsupportedMediaType => {
+                ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON", false)
+            }
+            Kind::Timeout => ("timeout", S::REQUEST_TIMEOUT, "The request took too long", true),
+            Kind::NotFound => ("not-found", S::NOT_FOUND, "There is no such thing here", false),
+            Kind::MethodNotAllowed => {
+                ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The route takes other methods", false)
+            }
+            Kind::NoSession => ("no-session", S::UNAUTHORIZED, "A session is needed", false),
+            Kind::BadCredentials => {
+                ("bad-credentials", S::UNAUTHORIZED, "Wrong e-mail address or password", false)
+            }
+            Kind::Forbidden => ("forbidden", S::FORBIDDEN, "The session may not do this", false),
+            Kind::EmailTaken => ("email-taken", S::CONFLICT, "The address is registered already", false),
+            Kind::OutOfStock => ("out-of-stock", S::CONFLICT, "Not enough units are available", true),
+            Kind::HoldEnded => ("hold-ended", S::CONFLICT, "The hold has ended", false),
+            Kind::BelowHeld => ("below-held", S::CONFLICT, "More units are held than would remain", true),
+            Kind::EmptyCart => ("empty-cart", S::CONFLICT, "The cart is empty", false),
+            Kind::PaymentDeclined => {
+                ("payment-declined", S::PAYMENT_REQUIRED, "The payment was declined", false)
+            }
+            Kind::RequestInFlight => {
+                ("request-in-flight", S::CONFLICT, "The same request is being worked on", true)
+            }
+            Kind::Mismatch => ("mismatch", S::UNPROCESSABLE_ENTITY, "The id was used for something else", false),
+            Kind::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "The server is full", true),
+            Kind::Unavailable => {
+                ("unavailable", S::SERVICE_UNAVAILABLE, "A server behind this one is away", true)
+            }
+            Kind::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Holdfast is at fault", true),
+        }
+    }
+}
+
+/// One refusal: what the caller is told, and what only the log is told.
+#[derive(Debug)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    members: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    internal: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a sentence for the caller.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let headers = match kind {
+            Kind::Overloaded | Kind::Unavailable => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
+            _ => Vec::new(),
+        };
+        Self { kind, detail: detail.into(), members: Map::new(), headers, internal: None }
+    }
+
+    /// A server behind this one does not answer; `error` goes to the log alone.
+    pub fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::new(Kind::Unavailable, format!("{what} does not answer; try again in a moment"))
+            .because(error)
+    }
+
+    /// A fault of Holdfast itself; `error` goes to the log alone.
+    pub fn internal(error: impl std::fmt::Display) -> Self {
+        Self::new(Kind::Internal, "the request failed on our side; nothing more is known").because(error)
+    }
+
+    /// Adds what the log should know and the caller should not.
+    pub fn because(mut self, error: impl std::fmt::Display) -> Self {
+        self.internal = Some(error.to_string());
+        self
+    }
+
+    /// Adds a member of the problem's own, such as the lines that are short.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds a header, such as `Allow`.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The answer. This is the boundary where a failure is handled, so it is logged here, once.
+    pub fn into_response(self) -> Response<Body> {
+        let (slug, status, title, retry_safe) = self.kind.facts();
+        if let Some(error) = &self.internal {
+            tracing::error!(problem = slug, error, "request failed");
+        }
+        let mut members = Map::new();
+        members.insert("type".into(), json!(format!("/problems/{slug}")));
+        members.insert("title".into(), json!(title));
+        members.insert("status".into(), json!(status.as_u16()));
+        members.insert("detail".into(), json!(self.detail));
+        members.insert("retry_safe".into(), json!(retry_safe));
+        members.extend(self.members);
+        let mut response = Response::new(Body::new(Bytes::from(Value::Object(members).to_string())));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+impl From<crate::gateway::Error> for Problem {
+    fn from(error: crate::gateway::Error) -> Self {
+        Self::unavailable("the stock and session store", error)
+    }
+}
+
+impl From<crate::store::Error> for Problem {
+    fn from(error: crate::store::Error) -> Self {
+        Self::unavailable("the database", error)
+    }
+}

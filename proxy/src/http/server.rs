@@ -1,0 +1,100 @@
+//! The listener: accepts, sheds what cannot be served in time, and drains at the end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Body, Kind, Problem, router::Router};
+use crate::app::App;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves the API on `listener` until `stop` is cancelled, then lets open requests finish
+/// within `http.drain_timeout_ms`.
+pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: CancellationToken) {
+    let service = Arc::new(Service {
+        permits: Semaphore::new(app.config.http.max_concurrent_requests),
+        drain_timeout: Duration::from_millis(app.config.http.drain_timeout_ms),
+        router,
+        app,
+    });
+    accept(listener, stop, service.drain_timeout, move |request| {
+        let service = service.clone();
+        async move { service.answer(request).await }
+    })
+    .await;
+}
+
+/// Accepts connections until `stop`, answers each request with `answer`, then drains.
+pub async fn accept<F, A>(listener: TcpListener, stop: CancellationToken, drain_timeout: Duration, answer: F)
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    let connections = GracefulShutdown::new();
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    // A client that sends its headers byte by byte may not keep a connection for ever.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    loop {
+        let stream = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Most often too many open files: others must end before one can begin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        let answer = answer.clone();
+        let service = service_fn(move |request| {
+            let answering = answer(request);
+            async move { Ok::<_, Infallible>(answering.await) }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // A client that goes away mid-request is everyday; its request runs on regardless.
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection broke");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(drain_timeout, connections.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still open at the end of the drain");
+    }
+}
+
+struct Service {
+    app: Arc<App>,
+    router: Router,
+    permits: Semaphore,
+    drain_timeout: Duration,
+}
+
+impl Service {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Problem::new(Kind::Overloaded, "the server is full; try again in a moment").into_response();
+        };
+        let deadline = self.app.config.http.request_timeout();
+        let answered = tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));
+        answered.await.unwrap_or_else(|_| {
+            let detail = "the request was not finished within its deadline; what it began goes on, and is undone or completed by itself";
+            Problem::new(Kind::Timeout, detail).into_response()
+        })
+    }
+}

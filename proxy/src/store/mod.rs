@@ -1,0 +1,101 @@
+//! The truth: MySQL, one file a table.
+
+pub mod inventory_logs;
+pub mod orders;
+pub mod outbox;
+pub mod products;
+pub mod users;
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{ConnectOptions, MySqlPool};
+
+use crate::config;
+
+/// The migrations of the tree's migrations/ folder, compiled in.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// The database did not do what was asked. A connection lost at COMMIT may have committed, so
+/// callers treat a write that failed like this as *unknown*; every write here can be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The driver's or the server's error.
+    #[error("mysql: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables are older than this binary.
+    #[error("the database is not migrated; run 'holdfast migrate'")]
+    NotMigrated,
+}
+
+impl Error {
+    /// True when InnoDB chose this transaction as a deadlock's victim or it waited too long for
+    /// a lock (errors 1213 and 1205): nothing was done and the same may be tried again.
+    pub fn is_lock_conflict(&self) -> bool {
+        matches!(self.mysql_number(), Some(1213 | 1205))
+    }
+
+    /// True when a unique key exists already (error 1062).
+    pub fn is_duplicate(&self) -> bool {
+        self.mysql_number() == Some(1062)
+    }
+
+    /// True when a CHECK constraint refused (MySQL 3819, MariaDB 4025).
+    pub fn is_check_violation(&self) -> bool {
+        matches!(self.mysql_number(), Some(3819 | 4025))
+    }
+
+    fn mysql_number(&self) -> Option<u16> {
+        let Error::Database(sqlx::Error::Database(error)) = self else { return None };
+        error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number())
+    }
+}
+
+/// The pool of connections to the primary. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: MySqlPool,
+}
+
+impl Store {
+    /// Prepares the pool; nothing is connected until the first query.
+    ///
+    /// # Errors
+    /// When the URL is none, which `config check` would have said.
+    pub fn open(config: &config::Mysql) -> Result<Self, sqlx::Error> {
+        let options: MySqlConnectOptions = config.url.expose().parse()?;
+        let options = options.disable_statement_logging();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Brings the tables up to this binary's version.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or a migration fails.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        MIGRATIONS.run(&self.pool).await
+    }
+
+    /// Fails unless the database answers and has every migration.
+    pub async fn is_ready(&self) -> Result<(), Error> {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+        let applied: Result<Option<i64>, _> =
+            sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
+                .fetch_one(&self.pool)
+                .await;
+        match applied {
+            Ok(applied) if applied >= newest => Ok(()),
+            Ok(_) => Err(Error::NotMigrated),
+            // 1146: no such table.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42S02") => {
+                Err(Error::NotMigrated)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

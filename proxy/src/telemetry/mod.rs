@@ -1,0 +1,16 @@
+//! What the proxy says of itself.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Sends log lines to standard error in the configured shape. The filter was checked with the
+/// configuration.
+pub fn start_logging(log: &Log) {
+    let filter = EnvFilter::new(&log.filter);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}

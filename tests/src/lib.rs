@@ -1,1 +1,41 @@
-//! placeholder
+//! The stack launcher: real servers as private instances on 127.0.0.1, for the tests and for `make up`.
+//!
+//! # Writing a test
+//!
+//! Cargo runs the test binaries one after another and the tests of one binary in parallel threads, so let a binary's
+//! tests share their servers, each test on keys of its own:
+//!
+//! ```no_run
+//! use std::sync::LazyLock;
+//! use holdfast_tests::redis::{Redis, RedisOptions};
+//!
+//! static REDIS: LazyLock<Redis> = LazyLock::new(|| Redis::start(RedisOptions::default()).unwrap());
+//!
+//! // in a test:
+//! let mut connection = REDIS.connection().unwrap();
+//! ```
+//!
+//! A static is never dropped, and need not be: the kernel kills every server of a test when the test process ends, even
+//! if it is killed itself. A test that stops, kills or fills a server starts one of its own, in a local variable, with
+//! [`redis::Redis::start_private`]; it is stopped when the variable goes.
+//!
+//! Everything here blocks, so that it can be used with and without a runtime. Nothing here sleeps for a fixed time:
+//! [`wait::until`] polls a condition with a deadline.
+//!
+//! The servers' files and logs are in `data/tests/<test>-<pid>/`, kept until the same test starts again, for whoever
+//! looks into a failure.
+//!
+//! # Other servers
+//!
+//! | variable | what it gives |
+//! |---|---|
+//! | `HOLDFAST_REDIS_SERVER` | the program, such as `valkey-server` |
+//! | `HOLDFAST_REDIS_URL` | a running Redis, used and never stopped |
+//! | `HOLDFAST_MODULE` | the module, instead of the one built beside the program |
+//! | `HOLDFAST_DATA` | the data folder, instead of `data` in the checkout |
+
+pub mod data;
+pub mod ports;
+pub mod process;
+pub mod redis;
+pub mod wait;

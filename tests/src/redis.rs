@@ -1,0 +1,247 @@
+//! A private Redis (or Valkey) with the module loaded.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::data::{self, Home};
+use crate::process::{Launch, Process};
+use crate::{ports, wait};
+
+/// How a Redis is started. The default is what Holdfast uses: the module, and `redis-conf/standalone.conf`.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// Where it lives; a fresh test folder when absent.
+    pub home: Option<Home>,
+    /// Its port; a free one when absent. It keeps its port when it is started again.
+    pub port: Option<u16>,
+    /// Whether `libholdfast.so` is loaded.
+    pub module: bool,
+    /// Arguments of the module, as they stand behind `--loadmodule <path>`.
+    pub module_args: Vec<String>,
+    /// Further arguments of the server, such as `["--appendonly", "no"]`; they win over the file.
+    pub args: Vec<String>,
+    /// The port of the primary on 127.0.0.1 that this one is a replica of.
+    pub replica_of: Option<u16>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> RedisOptions {
+        RedisOptions {
+            home: None,
+            port: None,
+            module: true,
+            module_args: Vec::new(),
+            args: Vec::new(),
+            replica_of: None,
+        }
+    }
+}
+
+/// A running Redis. A private one is killed when this is dropped, unless its home is detached; one that was given by
+/// `HOLDFAST_REDIS_URL` is used and never stopped.
+#[derive(Debug)]
+pub struct Redis {
+    url: String,
+    private: Option<Private>,
+}
+
+#[derive(Debug)]
+struct Private {
+    home: Home,
+    port: u16,
+    options: RedisOptions,
+    process: Mutex<Option<Process>>,
+}
+
+impl Redis {
+    /// Starts a Redis and waits until it answers. With `HOLDFAST_REDIS_URL` set, that server is used instead.
+    pub fn start(options: RedisOptions) -> Result<Redis> {
+        match std::env::var("HOLDFAST_REDIS_URL") {
+            Ok(url) => Ok(Redis { url, private: None }),
+            Err(_) => Redis::start_private(options),
+        }
+    }
+
+    /// Starts a Redis of one's own, whatever the environment says: for tests that stop it or read its files.
+    pub fn start_private(options: RedisOptions) -> Result<Redis> {
+        let home = match &options.home {
+            Some(home) => home.clone(),
+            None => Home::for_test("redis")?,
+        };
+        let port = match options.port {
+            Some(port) => port,
+            None => ports::free()?,
+        };
+        let found = Process::find(&home.folder);
+        let private = Private {
+            home,
+            port,
+            options,
+            process: Mutex::new(found),
+        };
+        let redis = Redis {
+            url: format!("redis://127.0.0.1:{port}"),
+            private: Some(private),
+        };
+        redis.start_again()?;
+        Ok(redis)
+    }
+
+    /// `redis://127.0.0.1:<port>`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port of a private server.
+    pub fn port(&self) -> Result<u16> {
+        Ok(self.private()?.port)
+    }
+
+    /// The folder of a private server's files, its log among them.
+    pub fn folder(&self) -> Result<PathBuf> {
+        Ok(self.private()?.home.folder.clone())
+    }
+
+    /// A client of it; `get_connection` blocks, `get_multiplexed_async_connection` does not.
+    pub fn client(&self) -> Result<redis::Client> {
+        Ok(redis::Client::open(self.url.as_str())?)
+    }
+
+    /// A blocking connection to it.
+    pub fn connection(&self) -> Result<redis::Connection> {
+        let connection = self.client()?.get_connection()?;
+        connection.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(connection)
+    }
+
+    /// The id of the private server's process.
+    pub fn pid(&self) -> Result<u32> {
+        self.with_process(|process| Ok(process.pid()))
+    }
+
+    /// Whether it runs. A server that is not ours is taken to.
+    pub fn is_running(&self) -> bool {
+        match &self.private {
+            Some(private) => lock(private).as_ref().is_some_and(Process::is_running),
+            None => true,
+        }
+    }
+
+    /// Whether it runs a module that has been built anew since.
+    pub fn runs_replaced_module(&self) -> bool {
+        self.with_process(|process| Ok(process.runs_replaced_file("libholdfast.so")))
+            .unwrap_or(false)
+    }
+
+    /// Stops it as an operator would (SIGTERM); its files stay.
+    pub fn stop(&self) -> Result<()> {
+        self.with_process(Process::stop)
+    }
+
+    /// Kills it, as `kill -9` does; its files stay.
+    pub fn kill(&self) -> Result<()> {
+        self.with_process(Process::kill)
+    }
+
+    /// Starts it on the same port and the same files if it does not run, and waits until it answers.
+    pub fn start_again(&self) -> Result<()> {
+        let private = self.private()?;
+        let mut process = lock(private);
+        if !process.as_ref().is_some_and(Process::is_running) {
+            *process = Some(launch(private)?.start(&private.home)?);
+        }
+        let Some(process) = process.as_ref() else {
+            bail!("the Redis process is gone")
+        };
+        wait::until("Redis to answer", wait::START_DEADLINE, || {
+            process.check_running()?;
+            Ok(answers(private.port).then_some(()))
+        })
+    }
+
+    fn private(&self) -> Result<&Private> {
+        self.private
+            .as_ref()
+            .context("this Redis was given by HOLDFAST_REDIS_URL and is not ours to manage")
+    }
+
+    fn with_process<T>(&self, act: impl FnOnce(&Process) -> Result<T>) -> Result<T> {
+        act(lock(self.private()?)
+            .as_ref()
+            .context("this Redis does not run")?)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(private) = &self.private
+            && private.home.lifetime == data::Lifetime::Test
+        {
+            // What cannot be killed now is killed by the kernel when this process ends.
+            let _ = self.kill();
+        }
+    }
+}
+
+/// The path of the module: `HOLDFAST_MODULE`, or the one built beside the running program.
+pub fn module_path() -> Result<PathBuf> {
+    match std::env::var_os("HOLDFAST_MODULE") {
+        Some(path) => {
+            let path = PathBuf::from(path);
+            ensure!(
+                path.exists(),
+                "HOLDFAST_MODULE names {}, which does not exist",
+                path.display()
+            );
+            Ok(path.canonicalize()?)
+        }
+        None => data::built("libholdfast.so"),
+    }
+}
+
+fn launch(private: &Private) -> Result<Launch> {
+    let options = &private.options;
+    let program =
+        std::env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    let mut launch = Launch::new(program)
+        .arg(data::checkout().join("redis-conf/standalone.conf"))
+        .args(["--port", &private.port.to_string()])
+        .arg("--dir")
+        .arg(&private.home.folder);
+    if let Some(primary) = options.replica_of {
+        launch = launch.args(["--replicaof", "127.0.0.1", &primary.to_string()]);
+    }
+    launch = launch.args(&options.args);
+    if options.module {
+        launch = launch
+            .arg("--loadmodule")
+            .arg(module_path()?)
+            .args(&options.module_args);
+    }
+    Ok(launch)
+}
+
+/// Whether it answers PING with PONG: while it loads its files it answers `-LOADING`, which is not yet.
+fn answers(port: u16) -> bool {
+    let ping = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&ports::local(port), Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
+    };
+    ping().is_ok_and(|line| line.starts_with("+PONG"))
+}
+
+fn lock(private: &Private) -> std::sync::MutexGuard<'_, Option<Process>> {
+    private
+        .process
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -52,6 +52,9 @@ impl Error {
     }
 }
 
+/// Several statements that become true together; dropped without a commit, none of them does.
+pub type Transaction = sqlx::Transaction<'static, sqlx::MySql>;
+
 /// The pool of connections to the primary. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -71,6 +74,11 @@ impl Store {
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
             .connect_lazy_with(options);
         Ok(Self { pool })
+    }
+
+    /// Begins a transaction on a connection of its own.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        Ok(self.pool.begin().await?)
     }
 
     /// Brings the tables up to this binary's version.

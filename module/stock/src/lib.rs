@@ -1,1 +1,48 @@
-//! placeholder
+//! The stock ledger of one SKU: how many units there are, who holds them, and what became of each hold.
+//!
+//! Everything here is a pure function of state, input and a time that is passed in. A command is
+//! *decided* against a ledger ([`Ledger::decide`]), which changes nothing and yields [`Effect`]s; an
+//! effect is *applied* ([`Ledger::apply`]), which looks at no clock. The primary does both, a replica and
+//! an AOF replay only the second, so all of them end with equal ledgers.
+//!
+//! The meaning of every command and outcome is in section 2 of the design, and in `docs/commands.md`.
+
+mod adjustments;
+mod apply;
+mod codec;
+mod command;
+mod decide;
+mod due;
+mod effect;
+mod hold;
+mod holds;
+mod id;
+mod ledger;
+mod outcome;
+mod record;
+mod retention;
+mod shortfall;
+mod text;
+
+pub use adjustments::Adjustment;
+pub use apply::Inconsistent;
+pub use codec::{DecodeError, Decoder, ENCODING_VERSION};
+pub use command::{Command, Misuse, Until};
+pub use effect::Effect;
+pub use hold::{Hold, State};
+pub use id::{Id, MAX_ID_BYTES};
+pub use ledger::{Ledger, Standing, Summary};
+pub use outcome::{Decision, Ending, Outcome, Word};
+pub use record::Record;
+pub use retention::Retention;
+pub use text::TextError;
+
+/// The largest count of units, 2^53 - 1: every JSON reader can hold it exactly.
+pub const MAX_UNITS: u64 = (1 << 53) - 1;
+
+/// How long a hold lasts when RESERVE names no deadline, in milliseconds.
+pub const DEFAULT_HOLD_MS: u64 = 120_000;
+
+/// The longest time a hold may run before its deadline, in milliseconds. Outcomes are kept for at least
+/// this long, so that a retry within a hold's life always finds its first answer.
+pub const LONGEST_HOLD_MS: u64 = 3_600_000;

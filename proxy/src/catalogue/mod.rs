@@ -1,5 +1,8 @@
-//! What a product is.
+//! What a product is, and how its stock changes.
 
+mod product;
 mod sku;
+pub mod stock_change;
 
-pub use sku::Sku;
+pub use product::{InvalidProduct, MAX_PRICE_MINOR, Product, amount_minor};
+pub use sku::{InvalidSku, Sku};

@@ -66,7 +66,7 @@ pub struct Reservation {
 }
 
 /// The stock of one SKU as `INV.GET` shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Stock {
     /// Units in the house, not yet sold.
     pub on_hand: i64,
@@ -86,7 +86,8 @@ pub struct Stock {
 pub type Line<'a> = (&'a Sku, i64);
 
 impl Gateway {
-    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none.
+    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. A SKU that was never
+    /// stocked counts as out of stock.
     pub async fn reserve_all(&self, hold: Uuid, lines: &[Line<'_>], ttl_ms: u64) -> Result<Reservation, Error> {
         let mut command = cmd("INV.MRESERVE");
         command.arg(lines.len());
@@ -98,7 +99,27 @@ impl Gateway {
             command.arg(*quantity);
         }
         command.arg("PX").arg(ttl_ms);
-        self.call(&command).await
+        match self.call(&command).await {
+            Err(error) if error.has_prefix("NOSUCHSTOCK") => self.explain_refusal(lines).await,
+            other => other,
+        }
+    }
+
+    async fn explain_refusal(&self, lines: &[Line<'_>]) -> Result<Reservation, Error> {
+        let lines = self.availability(lines).await?;
+        Ok(Reservation { word: Word::OutOfStock, lines })
+    }
+
+    /// What is available of each line now: `OutOfStock` where it is less than the line asks for,
+    /// else `Ok`.
+    pub async fn availability(&self, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
+        let stocks = try_join_all(lines.iter().map(|(sku, _)| self.stock(sku))).await?;
+        let outcomes = lines.iter().zip(stocks).map(|((_, quantity), stock)| {
+            let (available, seq) = stock.map_or((0, 0), |stock| (stock.available, stock.seq));
+            let word = if available < *quantity { Word::OutOfStock } else { Word::Ok };
+            Outcome { word, available, seq, deadline_ms: 0, replayed: false }
+        });
+        Ok(outcomes.collect())
     }
 
     /// `INV.PREPARE … LATE` on every line: stops the deadlines, and takes again what expired or
@@ -144,6 +165,12 @@ impl Gateway {
         self.call(cmd("INV.GET").arg(key(sku))).await
     }
 
+    /// `INV.GET` of many SKUs, one answer each in the order asked.
+    pub async fn stocks(&self, skus: &[&Sku]) -> Result<Vec<Option<Stock>>, Error> {
+        // The connection is multiplexed, so these leave as one batch.
+        try_join_all(skus.iter().map(|sku| self.stock(sku))).await
+    }
+
     async fn each(
         &self,
         lines: &[Line<'_>],
@@ -159,7 +186,7 @@ impl Gateway {
 }
 
 /// The stock key of a SKU: the braces keep all places of one SKU in one slot.
-fn key(sku: &Sku) -> String {
+pub(super) fn key(sku: &Sku) -> String {
     format!("inv:{{{sku}}}")
 }
 

@@ -1,0 +1,111 @@
+//! A thing that is sold, and what it costs.
+
+use super::Sku;
+
+/// The highest price, in minor units: what DECIMAL(10,2) can hold.
+pub const MAX_PRICE_MINOR: i64 = 9_999_999_999;
+const MAX_NAME_CHARACTERS: usize = 255;
+const MAX_DESCRIPTION_BYTES: usize = 65_535;
+
+/// A row of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
+pub struct Product {
+    /// Its name in every key, path and table.
+    #[sqlx(try_from = "String")]
+    pub sku: Sku,
+    /// What people call it.
+    pub name: String,
+    /// What it is; may be empty.
+    pub description: String,
+    /// The price of one unit, in minor units of the currency.
+    pub price_minor: i64,
+    /// ISO 4217, such as `GBP`.
+    pub currency: String,
+}
+
+/// A product that the catalogue cannot hold. The text names the field and its limits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {field} {problem}")]
+pub struct InvalidProduct {
+    field: &'static str,
+    problem: &'static str,
+}
+
+impl Product {
+    /// A product whose fields the catalogue can hold.
+    ///
+    /// # Errors
+    /// When a field is out of its range; the error names it.
+    pub fn new(
+        sku: Sku,
+        name: &str,
+        description: &str,
+        price_minor: i64,
+        currency: &str,
+    ) -> Result<Self, InvalidProduct> {
+        let name = name.trim();
+        let name_fits = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARACTERS;
+        ensure(name_fits, "name", "must have 1 to 255 characters")?;
+        ensure(!name.contains('\0'), "name", "must not contain a NUL byte")?;
+        ensure(description.len() <= MAX_DESCRIPTION_BYTES, "description", "must have at most 65535 bytes")?;
+        ensure(!description.contains('\0'), "description", "must not contain a NUL byte")?;
+        let price_fits = (0..=MAX_PRICE_MINOR).contains(&price_minor);
+        ensure(price_fits, "price", "must be from 0 to 99999999.99")?;
+        let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+        ensure(is_code, "currency", "must be three capital letters, such as GBP")?;
+        Ok(Self {
+            sku,
+            name: name.to_owned(),
+            description: description.to_owned(),
+            price_minor,
+            currency: currency.to_owned(),
+        })
+    }
+}
+
+/// What `quantity` units cost, in minor units; `None` when that is beyond an `i64`.
+pub fn amount_minor(price_minor: i64, quantity: i64) -> Option<i64> {
+    price_minor.checked_mul(quantity)
+}
+
+fn ensure(holds: bool, field: &'static str, problem: &'static str) -> Result<(), InvalidProduct> {
+    if holds { Ok(()) } else { Err(InvalidProduct { field, problem }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn product(name: &str, price_minor: i64, currency: &str) -> Result<Product, InvalidProduct> {
+        Product::new("85123A".parse().expect("a sku"), name, "", price_minor, currency)
+    }
+
+    #[test]
+    fn limits_are_inclusive_and_the_field_is_named() {
+        assert!(product(&"é".repeat(255), MAX_PRICE_MINOR, "GBP").is_ok());
+        assert!(product("lantern", 0, "GBP").is_ok());
+        for (name, price_minor, currency, field) in [
+            ("", 1, "GBP", "name"),
+            ("  ", 1, "GBP", "name"),
+            ("a\0b", 1, "GBP", "name"),
+            (&"x".repeat(256), 1, "GBP", "name"),
+            ("lantern", -1, "GBP", "price"),
+            ("lantern", MAX_PRICE_MINOR + 1, "GBP", "price"),
+            ("lantern", 1, "gbp", "currency"),
+            ("lantern", 1, "POUND", "currency"),
+        ] {
+            let refused = product(name, price_minor, currency).expect_err(name);
+            assert_eq!(refused.field, field);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_is_exact_or_none(price in 0..=MAX_PRICE_MINOR, quantity: i64) {
+            let exact = i128::from(price) * i128::from(quantity);
+            prop_assert_eq!(amount_minor(price, quantity).map(i128::from), i64::try_from(exact).ok());
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `/v1/users`: who registers.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Answer, Call, Kind, Problem, json};
+use crate::people::{CUSTOMER, Email, User, password};
+use crate::store::users::Registered;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    email: String,
+    password: String,
+}
+
+/// `POST /v1/users`
+pub async fn register(mut call: Call) -> Answer {
+    let registration: Registration = call.json().await?;
+    let email: Email = registration
+        .email
+        .parse()
+        .map_err(|error| Problem::new(Kind::InvalidValue, format!("email: {error}")))?;
+    if !password::is_acceptable(&registration.password) {
+        let (least, most) = (password::MIN_CHARACTERS, password::MAX_CHARACTERS);
+        let detail = format!("password: must have from {least} to {most} characters");
+        return Err(Problem::new(Kind::InvalidValue, detail));
+    }
+    let password_hash = password::hash(registration.password).await.map_err(Problem::internal)?;
+    let user = User { id: Uuid::now_v7(), email, password_hash, roles: CUSTOMER.to_owned() };
+    match call.app.store.register_user(&user).await? {
+        Registered::Registered => {
+            json(StatusCode::CREATED, &json!({ "user_id": user.id, "email": user.email }))
+        }
+        Registered::EmailTaken => {
+            Err(Problem::new(Kind::EmailTaken, "log in with POST /v1/sessions, or register another address"))
+        }
+    }
+}

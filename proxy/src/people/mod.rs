@@ -1,0 +1,27 @@
+//! Who shops here: addresses, passwords, users.
+
+mod email;
+pub mod password;
+
+use uuid::Uuid;
+
+pub use email::{Email, InvalidEmail};
+
+/// The role of somebody who has not logged in.
+pub const GUEST: &str = "guest";
+/// The role of somebody who has registered.
+pub const CUSTOMER: &str = "customer";
+
+/// Somebody who has registered.
+#[derive(Clone, sqlx::FromRow)]
+pub struct User {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// What the user logs in with; unique.
+    #[sqlx(try_from = "String")]
+    pub email: Email,
+    /// Argon2id, as a PHC string.
+    pub password_hash: String,
+    /// Roles, separated by commas.
+    pub roles: String,
+}

@@ -1,0 +1,98 @@
+//! The table `inventory_logs`: every change of stock, with what caused it and whether Redis
+//! has taken it.
+
+use super::{Error, Store, Transaction};
+use crate::catalogue::Sku;
+use crate::catalogue::stock_change::{AdjustmentId, Earlier, Reason};
+
+/// A change as the log has it.
+pub struct Logged {
+    /// Whose stock changes.
+    pub sku: Sku,
+    /// Units to add.
+    pub delta: i64,
+    /// The id under which Redis applies it once.
+    pub adjustment_id: AdjustmentId,
+    /// Whether Redis has it.
+    pub delivered: bool,
+}
+
+impl Store {
+    /// At most `limit` ids of changes that Redis has not acknowledged, oldest first, beginning
+    /// behind `after`.
+    pub async fn unacknowledged_changes(&self, after: i64, limit: u32) -> Result<Vec<i64>, Error> {
+        let ids = sqlx::query_scalar(
+            "SELECT id FROM inventory_logs
+             WHERE acknowledged_at IS NULL AND adjustment_id IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+        );
+        Ok(ids.bind(after).bind(limit).fetch_all(&self.pool).await?)
+    }
+}
+
+/// The change of `sku` recorded under `id`, if there is one.
+pub async fn find(transaction: &mut Transaction, sku: &Sku, id: &AdjustmentId) -> Result<Option<Earlier>, Error> {
+    let row: Option<(i64, i64, i64, String, bool)> = sqlx::query_as(
+        "SELECT id, delta, stock_after, reason, acknowledged_at IS NOT NULL
+         FROM inventory_logs WHERE sku = ? AND adjustment_id = ?",
+    )
+    .bind(sku.as_str())
+    .bind(id.as_str())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(row.map(|(log_id, delta, stock_after, reason, delivered)| Earlier {
+        log_id,
+        delta,
+        stock_after,
+        reason,
+        delivered,
+    }))
+}
+
+/// Records a change that Redis is still to be told of, and answers its row's id.
+pub async fn insert(
+    transaction: &mut Transaction,
+    sku: &Sku,
+    (delta, stock_after): (i64, i64),
+    reason: Reason,
+    id: &AdjustmentId,
+) -> Result<i64, Error> {
+    let inserted = sqlx::query(
+        "INSERT INTO inventory_logs (sku, delta, stock_after, reason, adjustment_id) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(sku.as_str())
+    .bind(delta)
+    .bind(stock_after)
+    .bind(reason.as_str())
+    .bind(id.as_str())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(inserted.last_insert_id().cast_signed())
+}
+
+/// Locks a named change until the transaction ends; `None` when it was taken back.
+pub async fn lock(transaction: &mut Transaction, log_id: i64) -> Result<Option<Logged>, Error> {
+    let row: Option<(String, i64, String, bool)> = sqlx::query_as(
+        "SELECT sku, delta, adjustment_id, acknowledged_at IS NOT NULL
+         FROM inventory_logs WHERE id = ? AND adjustment_id IS NOT NULL FOR UPDATE",
+    )
+    .bind(log_id)
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let Some((sku, delta, id, delivered)) = row else { return Ok(None) };
+    let sku = sku.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let adjustment_id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(Some(Logged { sku, delta, adjustment_id, delivered }))
+}
+
+/// Notes that Redis has a change.
+pub async fn acknowledge(transaction: &mut Transaction, log_id: i64) -> Result<(), Error> {
+    let update = sqlx::query("UPDATE inventory_logs SET acknowledged_at = CURRENT_TIMESTAMP(3) WHERE id = ?");
+    update.bind(log_id).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// Takes the record of a change back, so that its id may be used again.
+pub async fn delete(transaction: &mut Transaction, log_id: i64) -> Result<(), Error> {
+    sqlx::query("DELETE FROM inventory_logs WHERE id = ?").bind(log_id).execute(&mut **transaction).await?;
+    Ok(())
+}

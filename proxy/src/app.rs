@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::saga::runner::Runner;
@@ -17,4 +19,6 @@ pub struct App {
     pub store: Store,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
+    /// Cancelled when the process has been told to stop.
+    pub stopping: CancellationToken,
 }

@@ -94,7 +94,9 @@ pub struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 9080).into() }
+        Self {
+            listen: ([127, 0, 0, 1], 9080).into(),
+        }
     }
 }
 
@@ -120,7 +122,10 @@ pub struct Redis {
 
 impl Default for Redis {
     fn default() -> Self {
-        Self { url: Secret("redis://127.0.0.1:6379".into()), timeout_ms: 500 }
+        Self {
+            url: Secret("redis://127.0.0.1:6379".into()),
+            timeout_ms: 500,
+        }
     }
 }
 
@@ -158,7 +163,10 @@ pub struct Kafka {
 
 impl Default for Kafka {
     fn default() -> Self {
-        Self { brokers: "127.0.0.1:9092".into(), topic: "holdfast.orders".into() }
+        Self {
+            brokers: "127.0.0.1:9092".into(),
+            topic: "holdfast.orders".into(),
+        }
     }
 }
 
@@ -170,13 +178,14 @@ pub struct Payment {
     pub url: String,
     /// The deadline of one call, ms.
     pub timeout_ms: u64,
-    /// How long an unanswered payment is asked after before the order is given up, ms.
-    pub give_up_ms: u64,
 }
 
 impl Default for Payment {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:9090".into(), timeout_ms: 3_000, give_up_ms: 60_000 }
+        Self {
+            url: "http://127.0.0.1:9090".into(),
+            timeout_ms: 3_000,
+        }
     }
 }
 
@@ -194,7 +203,11 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { idle_ms: 1_800_000, absolute_ms: 86_400_000, guest_idle_ms: 900_000 }
+        Self {
+            idle_ms: 1_800_000,
+            absolute_ms: 86_400_000,
+            guest_idle_ms: 900_000,
+        }
     }
 }
 
@@ -224,7 +237,10 @@ pub struct Holds {
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { ttl_ms: 120_000, checkout_ttl_ms: 600_000 }
+        Self {
+            ttl_ms: 120_000,
+            checkout_ttl_ms: 600_000,
+        }
     }
 }
 
@@ -240,7 +256,10 @@ pub struct Recovery {
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { interval_ms: 2_000, lease_ms: 10_000 }
+        Self {
+            interval_ms: 2_000,
+            lease_ms: 10_000,
+        }
     }
 }
 
@@ -256,7 +275,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".into() }
+        Self {
+            format: LogFormat::Text,
+            filter: "info".into(),
+        }
     }
 }
 
@@ -300,7 +322,11 @@ impl Config {
             .separator("__")
             .try_parsing(true)
             // Variables of the launcher (HOLDFAST_CONFIG, HOLDFAST_REDIS_URL …) name no section.
-            .source(Some(std::env::vars().filter(|(name, _)| name.contains("__")).collect()));
+            .source(Some(
+                std::env::vars()
+                    .filter(|(name, _)| name.contains("__"))
+                    .collect(),
+            ));
         let mut config: Self = sources.add_source(environment).build()?.try_deserialize()?;
         config.auth.read_token_file()?;
         config.check()?;
@@ -308,13 +334,12 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let positive: [(&'static str, u64); 14] = [
+        let positive: [(&'static str, u64); 13] = [
             ("http.request_timeout_ms", self.http.request_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
             ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
             ("payment.timeout_ms", self.payment.timeout_ms),
-            ("payment.give_up_ms", self.payment.give_up_ms),
             ("session.idle_ms", self.session.idle_ms),
             ("session.absolute_ms", self.session.absolute_ms),
             ("session.guest_idle_ms", self.session.guest_idle_ms),
@@ -327,7 +352,11 @@ impl Config {
         for (setting, value) in positive {
             ensure(value > 0, setting, "must be at least 1")?;
         }
-        ensure(self.http.max_concurrent_requests > 0, "http.max_concurrent_requests", "must be at least 1")?;
+        ensure(
+            self.http.max_concurrent_requests > 0,
+            "http.max_concurrent_requests",
+            "must be at least 1",
+        )?;
         ensure(
             (1..=300).contains(&self.mysql.max_connections),
             "mysql.max_connections",
@@ -343,12 +372,29 @@ impl Config {
             "admin.listen",
             "must not be the address of http.listen",
         )?;
-        ensure(!self.kafka.brokers.is_empty(), "kafka.brokers", "must name at least one host:port")?;
-        ensure(!self.kafka.topic.is_empty(), "kafka.topic", "must not be empty")?;
+        ensure(
+            !self.kafka.brokers.is_empty(),
+            "kafka.brokers",
+            "must name at least one host:port",
+        )?;
+        ensure(
+            !self.kafka.topic.is_empty(),
+            "kafka.topic",
+            "must not be empty",
+        )?;
         check_with("redis.url", redis::Client::open(self.redis.url.expose()))?;
-        check_with("mysql.url", self.mysql.url.expose().parse::<sqlx::mysql::MySqlConnectOptions>())?;
+        check_with(
+            "mysql.url",
+            self.mysql
+                .url
+                .expose()
+                .parse::<sqlx::mysql::MySqlConnectOptions>(),
+        )?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
-        check_with("log.filter", self.log.filter.parse::<tracing_subscriber::EnvFilter>())?;
+        check_with(
+            "log.filter",
+            self.log.filter.parse::<tracing_subscriber::EnvFilter>(),
+        )?;
         Ok(())
     }
 }
@@ -361,8 +407,15 @@ impl Auth {
             let token = text.lines().next().unwrap_or_default().trim();
             self.operator_token = Some(Secret(token.to_owned()));
         }
-        let long_enough = self.operator_token.as_ref().is_none_or(|token| token.expose().len() >= 16);
-        ensure(long_enough, "auth.operator_token", "must have at least 16 characters")
+        let long_enough = self
+            .operator_token
+            .as_ref()
+            .is_none_or(|token| token.expose().len() >= 16);
+        ensure(
+            long_enough,
+            "auth.operator_token",
+            "must have at least 16 characters",
+        )
     }
 }
 
@@ -374,9 +427,22 @@ impl Http {
 }
 
 fn ensure(holds: bool, setting: &'static str, problem: &str) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error::Invalid { setting, problem: problem.to_owned() }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Invalid {
+            setting,
+            problem: problem.to_owned(),
+        })
+    }
 }
 
-fn check_with<T, E: std::fmt::Display>(setting: &'static str, parsed: Result<T, E>) -> Result<T, Error> {
-    parsed.map_err(|error| Error::Invalid { setting, problem: error.to_string() })
+fn check_with<T, E: std::fmt::Display>(
+    setting: &'static str,
+    parsed: Result<T, E>,
+) -> Result<T, Error> {
+    parsed.map_err(|error| Error::Invalid {
+        setting,
+        problem: error.to_string(),
+    })
 }

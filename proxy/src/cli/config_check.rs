@@ -4,7 +4,10 @@ use crate::config::Config;
 
 /// A configuration that could not be used has been refused before this runs.
 pub(super) fn run(config: &Config) {
-    println!("the configuration is sound: API on {}, admin on {}", config.http.listen, config.admin.listen);
+    println!(
+        "the configuration is sound: API on {}, admin on {}",
+        config.http.listen, config.admin.listen
+    );
     if config.auth.operator_token.is_none() {
         println!("note: without auth.operator_token_file nobody can set stock over HTTP");
     }

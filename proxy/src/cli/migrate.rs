@@ -7,7 +7,12 @@ use crate::store::{MIGRATIONS, Store};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let store = Store::open(&config.mysql)?;
-    store.migrate().await.context("the migrations stopped; what was applied stays, and the command may be repeated")?;
-    println!("the database has all {} migrations", MIGRATIONS.iter().count());
+    store.migrate().await.context(
+        "the migrations stopped; what was applied stays, and the command may be repeated",
+    )?;
+    println!(
+        "the database has all {} migrations",
+        MIGRATIONS.iter().count()
+    );
     Ok(())
 }

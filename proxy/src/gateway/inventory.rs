@@ -88,7 +88,12 @@ pub type Line<'a> = (&'a Sku, i64);
 impl Gateway {
     /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. A SKU that was never
     /// stocked counts as out of stock.
-    pub async fn reserve_all(&self, hold: Uuid, lines: &[Line<'_>], ttl_ms: u64) -> Result<Reservation, Error> {
+    pub async fn reserve_all(
+        &self,
+        hold: Uuid,
+        lines: &[Line<'_>],
+        ttl_ms: u64,
+    ) -> Result<Reservation, Error> {
         let mut command = cmd("INV.MRESERVE");
         command.arg(lines.len());
         for (sku, _) in lines {
@@ -107,7 +112,10 @@ impl Gateway {
 
     async fn explain_refusal(&self, lines: &[Line<'_>]) -> Result<Reservation, Error> {
         let lines = self.availability(lines).await?;
-        Ok(Reservation { word: Word::OutOfStock, lines })
+        Ok(Reservation {
+            word: Word::OutOfStock,
+            lines,
+        })
     }
 
     /// What is available of each line now: `OutOfStock` where it is less than the line asks for,
@@ -116,8 +124,18 @@ impl Gateway {
         let stocks = try_join_all(lines.iter().map(|(sku, _)| self.stock(sku))).await?;
         let outcomes = lines.iter().zip(stocks).map(|((_, quantity), stock)| {
             let (available, seq) = stock.map_or((0, 0), |stock| (stock.available, stock.seq));
-            let word = if available < *quantity { Word::OutOfStock } else { Word::Ok };
-            Outcome { word, available, seq, deadline_ms: 0, replayed: false }
+            let word = if available < *quantity {
+                Word::OutOfStock
+            } else {
+                Word::Ok
+            };
+            Outcome {
+                word,
+                available,
+                seq,
+                deadline_ms: 0,
+                replayed: false,
+            }
         });
         Ok(outcomes.collect())
     }
@@ -126,7 +144,10 @@ impl Gateway {
     /// was lost in a failover.
     pub async fn prepare_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
         self.each(lines, |sku, quantity| {
-            on_hold("INV.PREPARE", sku, hold).arg("LATE").arg(quantity).to_owned()
+            on_hold("INV.PREPARE", sku, hold)
+                .arg("LATE")
+                .arg(quantity)
+                .to_owned()
         })
         .await
     }
@@ -134,30 +155,57 @@ impl Gateway {
     /// `INV.CONFIRM … LATE` on every line: sells.
     pub async fn confirm_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
         self.each(lines, |sku, quantity| {
-            on_hold("INV.CONFIRM", sku, hold).arg("LATE").arg(quantity).to_owned()
+            on_hold("INV.CONFIRM", sku, hold)
+                .arg("LATE")
+                .arg(quantity)
+                .to_owned()
         })
         .await
     }
 
     /// `INV.RELEASE` on every line: gives back.
     pub async fn release_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
-        self.each(lines, |sku, _| on_hold("INV.RELEASE", sku, hold)).await
+        self.each(lines, |sku, _| on_hold("INV.RELEASE", sku, hold))
+            .await
     }
 
     /// `INV.EXTEND` on every line: moves the deadlines to `ttl_ms` from now, forward only.
-    pub async fn extend_all(&self, hold: Uuid, lines: &[Line<'_>], ttl_ms: u64) -> Result<Vec<Outcome>, Error> {
-        self.each(lines, |sku, _| on_hold("INV.EXTEND", sku, hold).arg("PX").arg(ttl_ms).to_owned())
-            .await
+    pub async fn extend_all(
+        &self,
+        hold: Uuid,
+        lines: &[Line<'_>],
+        ttl_ms: u64,
+    ) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, _| {
+            on_hold("INV.EXTEND", sku, hold)
+                .arg("PX")
+                .arg(ttl_ms)
+                .to_owned()
+        })
+        .await
     }
 
     /// `INV.SET`: the count of a SKU, only if its key is still at `seq` (0: does not exist).
     pub async fn set_stock(&self, sku: &Sku, on_hand: i64, seq: i64) -> Result<Outcome, Error> {
-        self.call(cmd("INV.SET").arg(key(sku)).arg(on_hand).arg("IF").arg(seq)).await
+        self.call(cmd("INV.SET").arg(key(sku)).arg(on_hand).arg("IF").arg(seq))
+            .await
     }
 
     /// `INV.ADJUST … ID`: adds `delta` once, however often it is sent.
-    pub async fn adjust_stock(&self, sku: &Sku, delta: i64, adjustment_id: &str) -> Result<Outcome, Error> {
-        self.call(cmd("INV.ADJUST").arg(key(sku)).arg(delta).arg("ID").arg(adjustment_id)).await
+    pub async fn adjust_stock(
+        &self,
+        sku: &Sku,
+        delta: i64,
+        adjustment_id: &str,
+    ) -> Result<Outcome, Error> {
+        self.call(
+            cmd("INV.ADJUST")
+                .arg(key(sku))
+                .arg(delta)
+                .arg("ID")
+                .arg(adjustment_id),
+        )
+        .await
     }
 
     /// `INV.GET`: the stock of a SKU, if its key exists.
@@ -205,8 +253,15 @@ impl FromRedisValue for Word {
 
 impl FromRedisValue for Outcome {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (word, available, seq, deadline_ms, replayed) = FromRedisValue::from_redis_value(value)?;
-        Ok(Self { word, available, seq, deadline_ms, replayed })
+        let (word, available, seq, deadline_ms, replayed) =
+            FromRedisValue::from_redis_value(value)?;
+        Ok(Self {
+            word,
+            available,
+            seq,
+            deadline_ms,
+            replayed,
+        })
     }
 }
 
@@ -214,14 +269,20 @@ impl FromRedisValue for Reservation {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
         let word = parts.next().ok_or("an empty answer to INV.MRESERVE")?;
-        let lines = parts.map(Outcome::from_redis_value).collect::<Result<_, _>>()?;
-        Ok(Self { word: Word::from_redis_value(word)?, lines })
+        let lines = parts
+            .map(Outcome::from_redis_value)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            word: Word::from_redis_value(word)?,
+            lines,
+        })
     }
 }
 
 impl FromRedisValue for Stock {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let counts: std::collections::HashMap<String, i64> = FromRedisValue::from_redis_value(value)?;
+        let counts: std::collections::HashMap<String, i64> =
+            FromRedisValue::from_redis_value(value)?;
         let count = |name: &str| {
             let found = counts.get(name).copied();
             found.ok_or_else(|| ParsingError::from(format!("INV.GET left out '{name}'")))

@@ -1,6 +1,8 @@
 //! The gate: typed calls to Redis. Each call has a deadline, and each failure says whether the
 //! command may have been done.
 
+pub mod carts;
+pub mod holds;
 pub mod inventory;
 pub mod sessions;
 
@@ -72,7 +74,10 @@ impl Gateway {
             .set_min_delay(Duration::from_millis(20))
             .set_max_delay(Duration::from_millis(500));
         let connection = client.get_connection_manager_lazy(settings)?;
-        Ok(Self { connection, deadline })
+        Ok(Self {
+            connection,
+            deadline,
+        })
     }
 
     /// Sends one command and reads its answer as `T`, within the deadline.
@@ -80,17 +85,26 @@ impl Gateway {
         let mut connection = self.connection.clone();
         let answered = tokio::time::timeout(self.deadline, connection.send_packed_command(command));
         let value = match answered.await {
-            Ok(Ok(value)) => value.extract_error().map_err(|error| classify(command, &error))?,
+            Ok(Ok(value)) => value
+                .extract_error()
+                .map_err(|error| classify(command, &error))?,
             Ok(Err(error)) => return Err(classify(command, &error)),
             Err(_) => return Err(unknown(command, "no answer within redis.timeout_ms")),
         };
         T::from_redis_value(value).map_err(|error| unknown(command, &error.to_string()))
     }
 
-    /// True when the server answers and has the module.
+    /// Fails unless the server answers and has the module.
     pub async fn is_ready(&self) -> Result<(), Error> {
-        let probe = redis::cmd("INV.GET").arg("inv:{readiness}").to_owned();
-        self.call::<Value>(&probe).await.map(drop)
+        self.call::<Value>(redis::cmd("INV.GET").arg("inv:{readiness}"))
+            .await
+            .map(drop)
+    }
+
+    /// The server's `maxmemory-policy`.
+    pub async fn eviction_policy(&self) -> Result<String, Error> {
+        let info: redis::InfoDict = self.call(redis::cmd("INFO").arg("memory")).await?;
+        Ok(info.get("maxmemory_policy").unwrap_or_default())
     }
 }
 
@@ -99,7 +113,11 @@ fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
         redis::ErrorKind::Server(ServerErrorKind::BusyLoading) => not_done(command, error),
         redis::ErrorKind::Server(_) | redis::ErrorKind::Extension => Error::Refused {
             command: name(command),
-            message: [error.code().unwrap_or_default(), error.detail().unwrap_or_default()].join(" "),
+            message: [
+                error.code().unwrap_or_default(),
+                error.detail().unwrap_or_default(),
+            ]
+            .join(" "),
         },
         _ if error.is_connection_refusal() => not_done(command, error),
         _ => unknown(command, &error.to_string()),
@@ -107,11 +125,17 @@ fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
 }
 
 fn not_done(command: &Cmd, error: &redis::RedisError) -> Error {
-    Error::NotDone { command: name(command), cause: error.to_string() }
+    Error::NotDone {
+        command: name(command),
+        cause: error.to_string(),
+    }
 }
 
 fn unknown(command: &Cmd, cause: &str) -> Error {
-    Error::Unknown { command: name(command), cause: cause.to_owned() }
+    Error::Unknown {
+        command: name(command),
+        cause: cause.to_owned(),
+    }
 }
 
 fn name(command: &Cmd) -> String {

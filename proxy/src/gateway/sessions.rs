@@ -41,8 +41,15 @@ impl Gateway {
     /// `SESSION.START`.
     pub async fn start_session(&self, id: &str, session: &NewSession<'_>) -> Result<(), Error> {
         let mut command = cmd("SESSION.START");
-        command.arg(key(id)).arg(session.digest.as_slice()).arg(session.user);
-        command.arg("IDLE").arg(session.idle_ms).arg("ABSOLUTE").arg(session.absolute_ms);
+        command
+            .arg(key(id))
+            .arg(session.digest.as_slice())
+            .arg(session.user);
+        command
+            .arg("IDLE")
+            .arg(session.idle_ms)
+            .arg("ABSOLUTE")
+            .arg(session.absolute_ms);
         command.arg("ROLES").arg(session.roles);
         self.call::<Value>(&command).await.map(drop)
     }
@@ -73,7 +80,9 @@ impl Gateway {
 
     /// `SESSION.END`.
     pub async fn end_session(&self, id: &str) -> Result<(), Error> {
-        self.call::<Value>(cmd("SESSION.END").arg(key(id))).await.map(drop)
+        self.call::<Value>(cmd("SESSION.END").arg(key(id)))
+            .await
+            .map(drop)
     }
 }
 
@@ -85,6 +94,13 @@ impl FromRedisValue for Touched {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let (state, user, roles, page_views, idle_ms, absolute_ms) =
             FromRedisValue::from_redis_value(value)?;
-        Ok(Self { state, user, roles, page_views, idle_ms, absolute_ms })
+        Ok(Self {
+            state,
+            user,
+            roles,
+            page_views,
+            idle_ms,
+            absolute_ms,
+        })
     }
 }

@@ -25,7 +25,10 @@ impl Token {
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.trim().split_once('.')?;
         let id = Uuid::parse_str(id).ok()?.to_string();
-        Some(Self { id, secret: secret.to_owned() })
+        Some(Self {
+            id,
+            secret: secret.to_owned(),
+        })
     }
 
     /// A new id and a secret of 256 random bits.
@@ -36,7 +39,10 @@ impl Token {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { id: Uuid::new_v4().to_string(), secret })
+        Ok(Self {
+            id: Uuid::new_v4().to_string(),
+            secret,
+        })
     }
 
     /// What the session store keeps instead of the secret.
@@ -64,9 +70,14 @@ impl Call {
     /// The token of the cookie, or of `Authorization: Bearer`.
     pub fn token(&self) -> Option<Token> {
         let bearer = self.bearer();
-        let cookie_name =
-            if self.app.config.http.plain_http_cookies { PLAIN_COOKIE } else { HOST_COOKIE };
-        bearer.or_else(|| self.cookie(cookie_name)).and_then(Token::parse)
+        let cookie_name = if self.app.config.http.plain_http_cookies {
+            PLAIN_COOKIE
+        } else {
+            HOST_COOKIE
+        };
+        bearer
+            .or_else(|| self.cookie(cookie_name))
+            .and_then(Token::parse)
     }
 
     /// The session of this request; it is touched, so it lives on and the view is counted.
@@ -75,25 +86,44 @@ impl Call {
     }
 
     /// As [`Call::session`], and records the page and the item that were viewed.
-    pub async fn session_viewing(&self, page: Option<&str>, item: Option<&str>) -> Result<Session, Problem> {
+    pub async fn session_viewing(
+        &self,
+        page: Option<&str>,
+        item: Option<&str>,
+    ) -> Result<Session, Problem> {
         let Some(token) = self.token() else {
-            return Err(no_session("start one with POST /v1/sessions and send its cookie or bearer token"));
+            return Err(no_session(
+                "start one with POST /v1/sessions and send its cookie or bearer token",
+            ));
         };
-        let touched = self.app.gateway.touch_session(&token.id, token.digest(), page, item).await?;
+        let touched = self
+            .app
+            .gateway
+            .touch_session(&token.id, token.digest(), page, item)
+            .await?;
         match touched.state.as_str() {
             "OK" => {}
-            "IDLE_EXPIRED" | "ABSOLUTE_EXPIRED" => return Err(no_session("the session has ended; start another")),
+            "IDLE_EXPIRED" | "ABSOLUTE_EXPIRED" => {
+                return Err(no_session("the session has ended; start another"));
+            }
             _ => return Err(no_session("the session is not known here; start another")),
         }
         let owner = touched.user.parse();
         let owner = owner.map_err(|_| no_session("the session was not started by this API"))?;
-        Ok(Session { id: token.id, owner, touched })
+        Ok(Session {
+            id: token.id,
+            owner,
+            touched,
+        })
     }
 
     /// Refuses everybody but the operator.
     pub fn operator(&self) -> Result<(), Problem> {
         let Some(expected) = &self.app.config.auth.operator_token else {
-            return Err(Problem::new(Kind::Forbidden, "this shop has no operator token; set auth.operator_token_file"));
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "this shop has no operator token; set auth.operator_token_file",
+            ));
         };
         let given = self.bearer().unwrap_or_default();
         // Equal time for every wrong token, so that it cannot be guessed byte by byte.
@@ -101,18 +131,26 @@ impl Call {
         if matches {
             Ok(())
         } else {
-            Err(Problem::new(Kind::Forbidden, "this needs the operator's bearer token"))
+            Err(Problem::new(
+                Kind::Forbidden,
+                "this needs the operator's bearer token",
+            ))
         }
     }
 
     fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.header("cookie")?.split(';');
-        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(known, _)| *known == name).map(|(_, value)| value)
+        pairs
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }
 

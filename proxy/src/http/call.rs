@@ -26,7 +26,12 @@ pub struct Call {
 impl Call {
     /// A request whose path matched with `params`.
     pub fn new(app: Arc<App>, head: Parts, params: Vec<(String, String)>, body: Incoming) -> Self {
-        Self { app, head, params, body }
+        Self {
+            app,
+            head,
+            params,
+            body,
+        }
     }
 
     /// A parameter of the path, as it stands there.
@@ -39,7 +44,9 @@ impl Call {
     pub fn sku(&self) -> Result<Sku, Problem> {
         // A path that cannot name a product names none that exists.
         let sku = self.param("sku");
-        sku.parse().map_err(|error| Problem::new(Kind::NotFound, format!("'{}': {error}", sku.escape_debug())))
+        sku.parse().map_err(|error| {
+            Problem::new(Kind::NotFound, format!("'{}': {error}", sku.escape_debug()))
+        })
     }
 
     /// A UUID in the path; what is no UUID names nothing.
@@ -53,7 +60,10 @@ impl Call {
     pub fn query(&self, name: &str) -> Option<String> {
         let query = self.head.uri.query()?;
         let pairs = reqwest::Url::parse(&format!("http://query/?{query}")).ok()?;
-        pairs.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+        pairs
+            .query_pairs()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// A header as text; one that is not ASCII counts as absent.
@@ -83,7 +93,10 @@ impl Call {
         let collected = Limited::new(&mut self.body, limit).collect().await;
         collected.map(|body| body.to_bytes()).map_err(|error| {
             if error.is::<LengthLimitError>() {
-                Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes"))
+                Problem::new(
+                    Kind::BodyTooLarge,
+                    format!("the body may have at most {limit} bytes"),
+                )
             } else {
                 Problem::new(Kind::InvalidBody, "the body ended before it was complete")
             }
@@ -98,5 +111,8 @@ impl Call {
 }
 
 fn invalid_body(error: &serde_json::Error) -> Problem {
-    Problem::new(Kind::InvalidBody, format!("the body is not what this route takes: {error}"))
+    Problem::new(
+        Kind::InvalidBody,
+        format!("the body is not what this route takes: {error}"),
+    )
 }

@@ -92,39 +92,117 @@ impl Kind {
     fn facts(self) -> (&'static str, StatusCode, &'static str, bool) {
         use StatusCode as S;
         match self {
-            Kind::InvalidBody => ("invalid-body", S::BAD_REQUEST, "The body cannot be read", false),
-            Kind::InvalidValue => ("invalid-value", S::BAD_REQUEST, "A value is out of range", false),
-            Kind::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too long", false),
-            Kind::UnsupportedMediaType => {
-                ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON", false)
-            }
-            Kind::Timeout => ("timeout", S::REQUEST_TIMEOUT, "The request took too long", true),
-            Kind::NotFound => ("not-found", S::NOT_FOUND, "There is no such thing here", false),
-            Kind::MethodNotAllowed => {
-                ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The route takes other methods", false)
-            }
+            Kind::InvalidBody => (
+                "invalid-body",
+                S::BAD_REQUEST,
+                "The body cannot be read",
+                false,
+            ),
+            Kind::InvalidValue => (
+                "invalid-value",
+                S::BAD_REQUEST,
+                "A value is out of range",
+                false,
+            ),
+            Kind::BodyTooLarge => (
+                "body-too-large",
+                S::PAYLOAD_TOO_LARGE,
+                "The body is too long",
+                false,
+            ),
+            Kind::UnsupportedMediaType => (
+                "unsupported-media-type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON",
+                false,
+            ),
+            Kind::Timeout => (
+                "timeout",
+                S::REQUEST_TIMEOUT,
+                "The request took too long",
+                false,
+            ),
+            Kind::NotFound => (
+                "not-found",
+                S::NOT_FOUND,
+                "There is no such thing here",
+                false,
+            ),
+            Kind::MethodNotAllowed => (
+                "method-not-allowed",
+                S::METHOD_NOT_ALLOWED,
+                "The route takes other methods",
+                false,
+            ),
             Kind::NoSession => ("no-session", S::UNAUTHORIZED, "A session is needed", false),
-            Kind::BadCredentials => {
-                ("bad-credentials", S::UNAUTHORIZED, "Wrong e-mail address or password", false)
-            }
-            Kind::Forbidden => ("forbidden", S::FORBIDDEN, "The session may not do this", false),
-            Kind::EmailTaken => ("email-taken", S::CONFLICT, "The address is registered already", false),
-            Kind::OutOfStock => ("out-of-stock", S::CONFLICT, "Not enough units are available", true),
+            Kind::BadCredentials => (
+                "bad-credentials",
+                S::UNAUTHORIZED,
+                "Wrong e-mail address or password",
+                false,
+            ),
+            Kind::Forbidden => (
+                "forbidden",
+                S::FORBIDDEN,
+                "The session may not do this",
+                false,
+            ),
+            Kind::EmailTaken => (
+                "email-taken",
+                S::CONFLICT,
+                "The address is registered already",
+                false,
+            ),
+            Kind::OutOfStock => (
+                "out-of-stock",
+                S::CONFLICT,
+                "Not enough units are available",
+                true,
+            ),
             Kind::HoldEnded => ("hold-ended", S::CONFLICT, "The hold has ended", false),
-            Kind::BelowHeld => ("below-held", S::CONFLICT, "More units are held than would remain", true),
+            Kind::BelowHeld => (
+                "below-held",
+                S::CONFLICT,
+                "More units are held than would remain",
+                true,
+            ),
             Kind::EmptyCart => ("empty-cart", S::CONFLICT, "The cart is empty", false),
-            Kind::PaymentDeclined => {
-                ("payment-declined", S::PAYMENT_REQUIRED, "The payment was declined", false)
-            }
-            Kind::RequestInFlight => {
-                ("request-in-flight", S::CONFLICT, "The same request is being worked on", true)
-            }
-            Kind::Mismatch => ("mismatch", S::UNPROCESSABLE_ENTITY, "The id was used for something else", false),
-            Kind::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "The server is full", true),
-            Kind::Unavailable => {
-                ("unavailable", S::SERVICE_UNAVAILABLE, "A server behind this one is away", true)
-            }
-            Kind::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Holdfast is at fault", true),
+            Kind::PaymentDeclined => (
+                "payment-declined",
+                S::PAYMENT_REQUIRED,
+                "The payment was declined",
+                false,
+            ),
+            Kind::RequestInFlight => (
+                "request-in-flight",
+                S::CONFLICT,
+                "The same request is being worked on",
+                true,
+            ),
+            Kind::Mismatch => (
+                "mismatch",
+                S::UNPROCESSABLE_ENTITY,
+                "The id was used for something else",
+                false,
+            ),
+            Kind::Overloaded => (
+                "overloaded",
+                S::SERVICE_UNAVAILABLE,
+                "The server is full",
+                true,
+            ),
+            Kind::Unavailable => (
+                "unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "A server behind this one is away",
+                true,
+            ),
+            Kind::Internal => (
+                "internal",
+                S::INTERNAL_SERVER_ERROR,
+                "Holdfast is at fault",
+                true,
+            ),
         }
     }
 }
@@ -143,21 +221,36 @@ impl Problem {
     /// A problem with a sentence for the caller.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let headers = match kind {
-            Kind::Overloaded | Kind::Unavailable => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
+            Kind::Overloaded | Kind::Unavailable => {
+                vec![(RETRY_AFTER, HeaderValue::from_static("1"))]
+            }
             _ => Vec::new(),
         };
-        Self { kind, detail: detail.into(), members: Map::new(), headers, internal: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            members: Map::new(),
+            headers,
+            internal: None,
+        }
     }
 
     /// A server behind this one does not answer; `error` goes to the log alone.
     pub fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
-        Self::new(Kind::Unavailable, format!("{what} does not answer; try again in a moment"))
-            .because(error)
+        Self::new(
+            Kind::Unavailable,
+            format!("{what} does not answer; try again in a moment"),
+        )
+        .because(error)
     }
 
     /// A fault of Holdfast itself; `error` goes to the log alone.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        Self::new(Kind::Internal, "the request failed on our side; nothing more is known").because(error)
+        Self::new(
+            Kind::Internal,
+            "the request failed on our side; nothing more is known",
+        )
+        .because(error)
     }
 
     /// Adds what the log should know and the caller should not.
@@ -196,10 +289,14 @@ impl Problem {
         members.insert("detail".into(), json!(self.detail));
         members.insert("retry_safe".into(), json!(retry_safe));
         members.extend(self.members);
-        let mut response = Response::new(Body::new(Bytes::from(Value::Object(members).to_string())));
+        let mut response =
+            Response::new(Body::new(Bytes::from(Value::Object(members).to_string())));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.extend(self.headers);
         response
     }

@@ -6,7 +6,9 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response};
 
-use super::{Answer, Body, Call, Kind, Problem, carts, holds, orders, products, sessions, stock, users};
+use super::{
+    Answer, Body, Call, Kind, Problem, carts, holds, orders, products, sessions, stock, users,
+};
 use crate::app::App;
 
 /// What can be asked for. Each route is one handler.
@@ -28,7 +30,6 @@ enum Route {
     PlaceOrder,
     ListOrders,
     GetOrder,
-    OrderEvents,
     TakeHold,
     GetHold,
     ExtendHold,
@@ -44,27 +45,46 @@ const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/v1/sessions", Route::StartSession),
     (Method::GET, "/v1/sessions/current", Route::CurrentSession),
     (Method::DELETE, "/v1/sessions/current", Route::EndSession),
-    (Method::POST, "/v1/sessions/current/touch", Route::TouchSession),
-    (Method::GET, "/v1/sessions/current/viewed", Route::ViewedItems),
+    (
+        Method::POST,
+        "/v1/sessions/current/touch",
+        Route::TouchSession,
+    ),
+    (
+        Method::GET,
+        "/v1/sessions/current/viewed",
+        Route::ViewedItems,
+    ),
     (Method::GET, "/v1/products", Route::ListProducts),
     (Method::GET, "/v1/products/{sku}", Route::GetProduct),
     (Method::GET, "/v1/cart", Route::GetCart),
     (Method::DELETE, "/v1/cart", Route::EmptyCart),
     (Method::POST, "/v1/cart/items", Route::AddToCart),
     (Method::PUT, "/v1/cart/items/{sku}", Route::SetInCart),
-    (Method::DELETE, "/v1/cart/items/{sku}", Route::RemoveFromCart),
+    (
+        Method::DELETE,
+        "/v1/cart/items/{sku}",
+        Route::RemoveFromCart,
+    ),
     (Method::POST, "/v1/orders", Route::PlaceOrder),
     (Method::GET, "/v1/orders", Route::ListOrders),
     (Method::GET, "/v1/orders/{order_id}", Route::GetOrder),
-    (Method::GET, "/v1/orders/{order_id}/events", Route::OrderEvents),
     (Method::POST, "/v1/holds", Route::TakeHold),
     (Method::GET, "/v1/holds/{hold_id}", Route::GetHold),
     (Method::PATCH, "/v1/holds/{hold_id}", Route::ExtendHold),
     (Method::DELETE, "/v1/holds/{hold_id}", Route::ReleaseHold),
-    (Method::POST, "/v1/holds/{hold_id}/confirm", Route::ConfirmHold),
+    (
+        Method::POST,
+        "/v1/holds/{hold_id}/confirm",
+        Route::ConfirmHold,
+    ),
     (Method::GET, "/v1/stock/{sku}", Route::GetStock),
     (Method::PUT, "/v1/stock/{sku}", Route::SetStock),
-    (Method::POST, "/v1/stock/{sku}/adjustments", Route::AdjustStock),
+    (
+        Method::POST,
+        "/v1/stock/{sku}/adjustments",
+        Route::AdjustStock,
+    ),
 ];
 
 /// Finds the route of a path and method.
@@ -94,7 +114,9 @@ impl Router {
 
     /// Answers one request; a refusal becomes its problem document.
     pub async fn answer(&self, app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
-        self.dispatch(app, request).await.unwrap_or_else(Problem::into_response)
+        self.dispatch(app, request)
+            .await
+            .unwrap_or_else(Problem::into_response)
     }
 
     async fn dispatch(&self, app: Arc<App>, request: Request<Incoming>) -> Answer {
@@ -105,12 +127,18 @@ impl Router {
 
     fn find(&self, method: &Method, path: &str) -> Result<(Route, Vec<(String, String)>), Problem> {
         let Ok(matched) = self.paths.at(path) else {
-            return Err(Problem::new(Kind::NotFound, "there is no such route; see docs/http.md"));
+            return Err(Problem::new(
+                Kind::NotFound,
+                "there is no such route; see docs/http.md",
+            ));
         };
         let Some((_, route)) = matched.value.iter().find(|(known, _)| known == method) else {
             return Err(method_not_allowed(matched.value));
         };
-        let params = matched.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let params = matched
+            .params
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok((*route, params.collect()))
     }
 }
@@ -143,7 +171,6 @@ async fn handle(route: Route, call: Call) -> Answer {
         Route::PlaceOrder => orders::place(call).await,
         Route::ListOrders => orders::list(call).await,
         Route::GetOrder => orders::get(call).await,
-        Route::OrderEvents => orders::events(call).await,
         Route::TakeHold => holds::take(call).await,
         Route::GetHold => holds::get(call).await,
         Route::ExtendHold => holds::extend(call).await,
@@ -171,7 +198,9 @@ mod tests {
     #[test]
     fn another_method_is_refused_with_those_that_are_taken() {
         let router = Router::new().expect("the table has no conflicts");
-        let problem = router.find(&Method::PATCH, "/v1/cart").expect_err("no PATCH on carts");
+        let problem = router
+            .find(&Method::PATCH, "/v1/cart")
+            .expect_err("no PATCH on carts");
         let response = problem.into_response();
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[ALLOW], "GET, DELETE");
@@ -180,7 +209,9 @@ mod tests {
     #[test]
     fn an_unknown_path_is_not_found() {
         let router = Router::new().expect("the table has no conflicts");
-        let problem = router.find(&Method::GET, "/v2/orders").expect_err("no such path");
+        let problem = router
+            .find(&Method::GET, "/v2/orders")
+            .expect_err("no such path");
         assert_eq!(problem.kind(), Kind::NotFound);
     }
 }

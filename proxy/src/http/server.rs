@@ -36,15 +36,21 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
 }
 
 /// Accepts connections until `stop`, answers each request with `answer`, then drains.
-pub async fn accept<F, A>(listener: TcpListener, stop: CancellationToken, drain_timeout: Duration, answer: F)
-where
+pub async fn accept<F, A>(
+    listener: TcpListener,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+    answer: F,
+) where
     F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     let connections = GracefulShutdown::new();
     let mut http = auto::Builder::new(TokioExecutor::new());
     // A client that sends its headers byte by byte may not keep a connection for ever.
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
     loop {
         let stream = tokio::select! {
             () = stop.cancelled() => break,
@@ -63,7 +69,9 @@ where
             let answering = answer(request);
             async move { Ok::<_, Infallible>(answering.await) }
         });
-        let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = http
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // A client that goes away mid-request is everyday; its request runs on regardless.
@@ -73,7 +81,10 @@ where
         });
     }
     drop(listener);
-    if tokio::time::timeout(drain_timeout, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain_timeout, connections.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests were still open at the end of the drain");
     }
 }
@@ -88,10 +99,15 @@ struct Service {
 impl Service {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let Ok(_permit) = self.permits.try_acquire() else {
-            return Problem::new(Kind::Overloaded, "the server is full; try again in a moment").into_response();
+            return Problem::new(
+                Kind::Overloaded,
+                "the server is full; try again in a moment",
+            )
+            .into_response();
         };
         let deadline = self.app.config.http.request_timeout();
-        let answered = tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));
+        let answered =
+            tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was not finished within its deadline; what it began goes on, and is undone or completed by itself";
             Problem::new(Kind::Timeout, detail).into_response()

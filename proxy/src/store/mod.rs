@@ -1,16 +1,19 @@
 //! The truth: MySQL, one file a table.
 
 pub mod inventory_logs;
+mod order_rows;
 pub mod orders;
 pub mod outbox;
 pub mod products;
 pub mod users;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{ConnectOptions, MySqlPool};
+use tokio::sync::Notify;
 
 use crate::config;
 
@@ -47,8 +50,12 @@ impl Error {
     }
 
     fn mysql_number(&self) -> Option<u16> {
-        let Error::Database(sqlx::Error::Database(error)) = self else { return None };
-        error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number())
+        let Error::Database(sqlx::Error::Database(error)) = self else {
+            return None;
+        };
+        error
+            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+            .map(|error| error.number())
     }
 }
 
@@ -59,6 +66,7 @@ pub type Transaction = sqlx::Transaction<'static, sqlx::MySql>;
 #[derive(Clone)]
 pub struct Store {
     pool: MySqlPool,
+    outbox_wake: Arc<Notify>,
 }
 
 impl Store {
@@ -73,7 +81,10 @@ impl Store {
             .max_connections(config.max_connections)
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            outbox_wake: Arc::default(),
+        })
     }
 
     /// Begins a transaction on a connection of its own.

@@ -8,7 +8,9 @@ use crate::config::{Log, LogFormat};
 /// configuration.
 pub fn start_logging(log: &Log) {
     let filter = EnvFilter::new(&log.filter);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -1,0 +1,127 @@
+//! `holdfast serve`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::events::{kafka, refusals::Refusals, relay};
+use crate::gateway::Gateway;
+use crate::http::{admin, router::Router, server};
+use crate::payment::HttpProvider;
+use crate::saga::{recovery, runner::Runner};
+use crate::store::Store;
+
+/// Connections that may wait to be accepted; a rush arrives all at once.
+const BACKLOG: u32 = 4096;
+
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let app = assemble(config, &stop)?;
+    refuse_eviction_of_stock(&app.gateway).await?;
+    let router = Router::new().context("the route table contradicts itself")?;
+    let admin_listener = listen(app.config.admin.listen).context("admin.listen")?;
+    let listener = listen(app.config.http.listen).context("http.listen")?;
+    tracing::info!(api = %listener.local_addr()?, admin = %admin_listener.local_addr()?, "holdfast serves");
+
+    let producer = kafka::outbox_producer(&app.config.kafka).context("kafka")?;
+    // The relay outlives the requests and sagas whose events it carries.
+    let stop_relay = CancellationToken::new();
+    let relay = tokio::spawn(relay::run(
+        app.store.clone(),
+        app.config.kafka.clone(),
+        producer,
+        stop_relay.clone(),
+    ));
+    let recovery = tokio::spawn(recovery::run(app.sagas.clone(), stop.clone()));
+    let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
+    // The admin port answers until the end, so that a balancer sees the drain.
+    let admin_app = app.clone();
+    let admin = tokio::spawn(server::accept(
+        admin_listener,
+        stop_relay.clone(),
+        drain_timeout,
+        move |request| admin::answer(admin_app.clone(), request),
+    ));
+    let api = tokio::spawn(server::serve(listener, app.clone(), router, stop.clone()));
+
+    await_signal().await?;
+    tracing::info!("draining: open requests and sagas are finished, new ones are refused");
+    stop.cancel();
+    api.await?;
+    app.sagas.drain(drain_timeout).await;
+    stop_relay.cancel();
+    recovery.await?;
+    relay.await?;
+    admin.await?;
+    tracing::info!("holdfast has stopped");
+    Ok(())
+}
+
+fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>> {
+    let gateway = Gateway::open(&config.redis).context("redis.url")?;
+    let store = Store::open(&config.mysql).context("mysql.url")?;
+    let provider = Box::new(HttpProvider::new(&config.payment)?);
+    let refusals = Refusals::new(&config.kafka).context("kafka")?;
+    let (holds, recovery) = (config.holds.clone(), config.recovery.clone());
+    let sagas = Runner::new(
+        gateway.clone(),
+        store.clone(),
+        provider,
+        refusals,
+        holds,
+        recovery,
+    );
+    Ok(Arc::new(App {
+        config,
+        gateway,
+        store,
+        sagas: Arc::new(sagas),
+        stopping: stop.clone(),
+    }))
+}
+
+/// Stock keys have no TTL, so `volatile-*` never evicts them and `allkeys-*` would. A Redis that
+/// does not answer yet is asked again by /readyz.
+async fn refuse_eviction_of_stock(gateway: &Gateway) -> anyhow::Result<()> {
+    match gateway.eviction_policy().await {
+        Ok(policy) if policy.starts_with("allkeys") => {
+            bail!(
+                "redis has maxmemory-policy {policy}, which evicts stock; set noeviction or volatile-lru"
+            )
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "redis does not answer yet");
+            Ok(())
+        }
+    }
+}
+
+fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket
+        .bind(address)
+        .with_context(|| format!("cannot listen on {address}"))?;
+    Ok(socket.listen(BACKLOG)?)
+}
+
+async fn await_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

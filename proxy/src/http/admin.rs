@@ -1,0 +1,56 @@
+//! The admin port: is the process alive, and can it serve?
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Answer, Body, Kind, Problem};
+use crate::app::App;
+
+/// Answers one request on the admin port.
+pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
+    dispatch(&app, &request)
+        .await
+        .unwrap_or_else(Problem::into_response)
+}
+
+async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
+    if request.method() != Method::GET {
+        return Err(Problem::new(
+            Kind::MethodNotAllowed,
+            "the admin port takes GET",
+        ));
+    }
+    match request.uri().path() {
+        "/livez" => super::json(StatusCode::OK, &json!({ "status": "ok" })),
+        "/readyz" => ready(app).await,
+        _ => Err(Problem::new(
+            Kind::NotFound,
+            "the admin port has /livez and /readyz",
+        )),
+    }
+}
+
+/// Ready when both servers that an order needs answer. Kafka is not among them: events wait.
+async fn ready(app: &App) -> Answer {
+    let (redis, mysql) = tokio::join!(app.gateway.is_ready(), app.store.is_ready());
+    let is_ready = redis.is_ok() && mysql.is_ok() && !app.stopping.is_cancelled();
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let document = json!({
+        "status": if is_ready { "ready" } else { "not ready" },
+        "redis": describe(redis),
+        "mysql": describe(mysql),
+        "draining": app.stopping.is_cancelled(),
+    });
+    super::json(status, &document)
+}
+
+fn describe(checked: Result<(), impl std::fmt::Display>) -> Value {
+    checked.map_or_else(|error| json!(error.to_string()), |()| json!("ok"))
+}

@@ -1,0 +1,208 @@
+//! `/v1/holds`: hold at checkout, pay later. A hold's id becomes the id of its order.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::orders::{PaymentForm, buy, out_of_stock, priced, tell, tell_again};
+use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
+use crate::gateway::holds::CheckoutHold;
+use crate::gateway::inventory::{Line, Outcome, Word};
+use crate::orders::{Item, Order, OrderLine};
+use crate::saga::machine::{Answer, Reason};
+use crate::saga::runner::Purchase;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldForm {
+    items: Vec<Item>,
+    ttl_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtendForm {
+    ttl_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfirmForm {
+    payment: PaymentForm,
+}
+
+/// `POST /v1/holds`
+pub async fn take(mut call: Call) -> HttpAnswer {
+    let session = call.session().await?;
+    let form: HoldForm = call.json().await?;
+    let ttl_ms = checked_ttl(
+        &call,
+        form.ttl_ms.unwrap_or(call.app.config.holds.checkout_ttl_ms),
+    )?;
+    let hold = CheckoutHold {
+        owner: session.owner,
+        priced: priced(&call, &form.items).await?,
+    };
+    let id = Uuid::now_v7();
+    let gateway = &call.app.gateway;
+    gateway.write_hold(id, &hold, ttl_ms).await?;
+    let reservation = gateway.reserve_all(id, &lines(&hold), ttl_ms).await?;
+    if reservation.word != Word::Reserved {
+        gateway.forget_hold(id).await?;
+        let order = Order::new(id, session.owner, hold.priced);
+        return Err(out_of_stock(&order, &reservation.lines));
+    }
+    json(
+        StatusCode::CREATED,
+        &document(id, "HELD", deadline(&reservation.lines), &hold.priced.lines),
+    )
+}
+
+/// `GET /v1/holds/{hold_id}`
+pub async fn get(call: Call) -> HttpAnswer {
+    let (id, hold) = own_hold(&call).await?;
+    let first = lines(&hold).first().copied().ok_or_else(|| unknown(id))?;
+    // The lines of a hold move together, so one speaks for all.
+    let state = call
+        .app
+        .gateway
+        .hold_state(id, first)
+        .await?
+        .ok_or_else(|| unknown(id))?;
+    json(
+        StatusCode::OK,
+        &document(id, &state.state, state.deadline_ms, &hold.priced.lines),
+    )
+}
+
+/// `PATCH /v1/holds/{hold_id}`
+pub async fn extend(mut call: Call) -> HttpAnswer {
+    let (id, hold) = own_hold(&call).await?;
+    let form: ExtendForm = call.json().await?;
+    let ttl_ms = checked_ttl(&call, form.ttl_ms)?;
+    let gateway = &call.app.gateway;
+    let outcomes = gateway.extend_all(id, &lines(&hold), ttl_ms).await?;
+    if let Some(other) = outcomes
+        .iter()
+        .find(|outcome| outcome.word != Word::Extended)
+    {
+        return Err(ended(id, other.word));
+    }
+    gateway.keep_hold(id, ttl_ms).await?;
+    json(
+        StatusCode::OK,
+        &document(id, "HELD", deadline(&outcomes), &hold.priced.lines),
+    )
+}
+
+/// `DELETE /v1/holds/{hold_id}`
+pub async fn release(call: Call) -> HttpAnswer {
+    let (id, hold) = own_hold(&call).await?;
+    if call.app.store.order(id).await?.is_some() {
+        return Err(Problem::new(
+            Kind::HoldEnded,
+            format!("hold {id} has become order {id}"),
+        ));
+    }
+    let outcomes = call.app.gateway.release_all(id, &lines(&hold)).await?;
+    match outcomes
+        .iter()
+        .find(|outcome| outcome.word == Word::AlreadyConfirmed)
+    {
+        Some(sold) => Err(ended(id, sold.word)),
+        None => no_content(),
+    }
+}
+
+/// `POST /v1/holds/{hold_id}/confirm`
+pub async fn confirm(mut call: Call) -> HttpAnswer {
+    let (id, hold) = own_hold(&call).await?;
+    let form: ConfirmForm = call.json().await?;
+    let card = form.payment.checked()?.to_owned();
+    // The hold's id is the order's, so a confirmation that comes again finds the order.
+    if let Some(order) = call.app.store.order(id).await? {
+        return tell_again(&call, order).await;
+    }
+    let order = Order::new(id, hold.owner, hold.priced);
+    let ending = buy(
+        &call,
+        Purchase {
+            order: order.clone(),
+            card,
+            key: None,
+        },
+    )
+    .await;
+    match ending.answer {
+        Answer::Refused(Reason::OutOfStock) => {
+            let why = ending
+                .refused_lines
+                .iter()
+                .find(|line| line.word != Word::Ok);
+            Err(ended(id, why.map_or(Word::Expired, |line| line.word)))
+        }
+        Answer::Refused(Reason::KeyTaken) => match call.app.store.order(id).await? {
+            Some(order) => tell_again(&call, order).await,
+            None => tell(&call, order, ending).await,
+        },
+        _ => tell(&call, order, ending).await,
+    }
+}
+
+/// The hold in the path, if it is the asker's own.
+async fn own_hold(call: &Call) -> Result<(Uuid, CheckoutHold), Problem> {
+    let session = call.session().await?;
+    let id = call.id("hold_id")?;
+    let hold = call.app.gateway.read_hold(id).await?;
+    // Somebody else's hold is as unknown as none, so that ids cannot be tried out.
+    let own = hold.filter(|hold| hold.owner == session.owner);
+    Ok((id, own.ok_or_else(|| unknown(id))?))
+}
+
+fn unknown(id: Uuid) -> Problem {
+    Problem::new(Kind::NotFound, format!("there is no hold {id}"))
+}
+
+fn ended(id: Uuid, word: Word) -> Problem {
+    let how = match word {
+        Word::Expired => "its deadline has passed",
+        Word::Released => "it was released",
+        Word::Confirmed | Word::AlreadyConfirmed => "it is sold",
+        Word::Prepared => "it is being paid for",
+        _ => "it is not known any more",
+    };
+    Problem::new(Kind::HoldEnded, format!("hold {id} has ended: {how}"))
+}
+
+fn checked_ttl(call: &Call, ttl_ms: u64) -> Result<u64, Problem> {
+    let longest = call.app.config.holds.checkout_ttl_ms;
+    if (1..=longest).contains(&ttl_ms) {
+        Ok(ttl_ms)
+    } else {
+        Err(Problem::new(
+            Kind::InvalidValue,
+            format!("'ttl_ms' must be from 1 to {longest}"),
+        ))
+    }
+}
+
+fn lines(hold: &CheckoutHold) -> Vec<Line<'_>> {
+    hold.priced
+        .lines
+        .iter()
+        .map(|line| (&line.sku, line.quantity))
+        .collect()
+}
+
+fn deadline(outcomes: &[Outcome]) -> i64 {
+    outcomes
+        .iter()
+        .map(|outcome| outcome.deadline_ms)
+        .min()
+        .unwrap_or_default()
+}
+
+fn document(id: Uuid, state: &str, expires_at_ms: i64, items: &[OrderLine]) -> serde_json::Value {
+    json!({ "hold_id": id, "state": state, "expires_at_ms": expires_at_ms, "items": items })
+}

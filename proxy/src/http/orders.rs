@@ -1,0 +1,347 @@
+//! `/v1/orders`: buy, and look at what was bought.
+
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue, LOCATION};
+use hyper::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::auth::Session;
+use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
+use crate::catalogue::Sku;
+use crate::gateway::inventory::Outcome;
+use crate::orders::{Item, Order, Priced, RequestError, Status, gather, price};
+use crate::saga::machine::{Answer, Reason};
+use crate::saga::runner::{Ending, Purchase};
+use crate::store::orders::IdempotencyKey;
+
+/// How the buyer pays.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentForm {
+    card: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderForm {
+    items: Option<Vec<Item>>,
+    #[serde(default)]
+    cart: bool,
+    payment: PaymentForm,
+}
+
+/// `POST /v1/orders`
+pub async fn place(mut call: Call) -> HttpAnswer {
+    let session = call.session().await?;
+    let form: OrderForm = call.json().await?;
+    let card = form.payment.checked()?.to_owned();
+    let key = idempotency_key(&call, &form)?;
+    if let Some(key) = &key
+        && let Some(answer) = replay(&call, &session, key).await?
+    {
+        return Ok(answer);
+    }
+    let items = match (&form.items, form.cart) {
+        (Some(items), false) => items.clone(),
+        (None, true) => cart_items(&call, &session).await?,
+        _ => {
+            return Err(Problem::new(
+                Kind::InvalidBody,
+                "give either 'items' or '\"cart\": true'",
+            ));
+        }
+    };
+    let order = Order::new(Uuid::now_v7(), session.owner, priced(&call, &items).await?);
+    let purchase = Purchase {
+        order: order.clone(),
+        card,
+        key: key.clone(),
+    };
+    let ending = buy(&call, purchase).await;
+    if ending.answer == Answer::Refused(Reason::KeyTaken)
+        && let Some(key) = &key
+        && let Some(answer) = replay(&call, &session, key).await?
+    {
+        return Ok(answer);
+    }
+    if ending.answer == Answer::Confirmed && form.cart {
+        let bought: Vec<(Sku, i64)> = items
+            .into_iter()
+            .map(|item| (item.sku, item.quantity))
+            .collect();
+        // The order stands whatever becomes of the cart.
+        if let Err(error) = call
+            .app
+            .gateway
+            .remove_from_cart(session.owner, &bought)
+            .await
+        {
+            tracing::warn!(order = %order.id, %error, "a cart was not emptied");
+        }
+    }
+    tell(&call, order, ending).await
+}
+
+/// `GET /v1/orders?limit&before`
+pub async fn list(call: Call) -> HttpAnswer {
+    let session = call.session().await?;
+    let limit = match call.query("limit").map(|text| text.parse::<u32>()) {
+        None => 20,
+        Some(Ok(limit @ 1..=100)) => limit,
+        Some(_) => {
+            return Err(Problem::new(
+                Kind::InvalidValue,
+                "'limit' must be from 1 to 100",
+            ));
+        }
+    };
+    let before = match call.query("before").map(|text| text.parse::<Uuid>()) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => {
+            return Err(Problem::new(
+                Kind::InvalidValue,
+                "'before' must be an order id",
+            ));
+        }
+    };
+    let orders = call
+        .app
+        .store
+        .orders_of(session.owner, before, limit)
+        .await?;
+    let next = (orders.len() == limit as usize)
+        .then(|| orders.last().map(|order| order.id))
+        .flatten();
+    json(StatusCode::OK, &json!({ "orders": orders, "next": next }))
+}
+
+/// `GET /v1/orders/{order_id}`
+pub async fn get(call: Call) -> HttpAnswer {
+    let session = call.session().await?;
+    let id = call.id("order_id")?;
+    let order = call.app.store.order(id).await?;
+    // Somebody else's order is as unknown as none, so that ids cannot be tried out.
+    match order.filter(|order| order.user_id == session.owner) {
+        Some(order) => json(StatusCode::OK, &order),
+        None => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no order {id}"),
+        )),
+    }
+}
+
+impl PaymentForm {
+    /// The card, if it could be one.
+    pub(super) fn checked(&self) -> Result<&str, Problem> {
+        let card = self.card.trim();
+        if card.is_empty() || card.len() > 64 || card.chars().any(char::is_control) {
+            return Err(Problem::new(
+                Kind::InvalidValue,
+                "'payment.card' must have 1 to 64 characters",
+            ));
+        }
+        Ok(card)
+    }
+}
+
+/// Looks the products up and prices the items.
+pub(super) async fn priced(call: &Call, items: &[Item]) -> Result<Priced, Problem> {
+    let items = gather(items)?;
+    let skus: Vec<&Sku> = items.iter().map(|item| &item.sku).collect();
+    let products = call.app.store.products(&skus).await?;
+    Ok(price(&items, &products)?)
+}
+
+/// Starts the saga and waits for its end, but not past the request's deadline.
+pub(super) async fn buy(call: &Call, purchase: Purchase) -> Ending {
+    let patience = call
+        .app
+        .config
+        .http
+        .request_timeout()
+        .mul_f32(0.8)
+        .max(Duration::from_millis(1));
+    let ending = call.app.sagas.buy(purchase);
+    match tokio::time::timeout(patience, ending).await {
+        Ok(Ok(ending)) => ending,
+        // The saga runs on; nothing else is known here.
+        _ => Ending {
+            answer: Answer::Pending,
+            refused_lines: Vec::new(),
+        },
+    }
+}
+
+/// The answer for an order whose saga has ended, or goes on without the client.
+pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpAnswer {
+    match ending.answer {
+        Answer::Confirmed => {
+            order.status = Status::Confirmed;
+            order_answer(StatusCode::CREATED, &order)
+        }
+        Answer::Pending => order_answer(StatusCode::ACCEPTED, &order),
+        Answer::Refused(Reason::OutOfStock) => Err(out_of_stock(&order, &ending.refused_lines)),
+        Answer::Refused(Reason::SoldOut | Reason::StockRefused) => {
+            Err(out_of_stock(&order, &now_available(call, &order).await))
+        }
+        Answer::Refused(reason) => Err(refusal(reason)),
+    }
+}
+
+/// The answer for an order that a request finds done already.
+pub(super) async fn tell_again(call: &Call, order: Order) -> HttpAnswer {
+    let mut answer = match order.status {
+        Status::Confirmed => order_answer(StatusCode::CREATED, &order),
+        Status::Pending => Err(Problem::new(
+            Kind::RequestInFlight,
+            format!(
+                "order {} is being worked on; look at GET /v1/orders/{}",
+                order.id, order.id
+            ),
+        )),
+        Status::Cancelled if order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str()) => {
+            Err(refusal(Reason::PaymentDeclined))
+        }
+        Status::Cancelled => Err(out_of_stock(&order, &now_available(call, &order).await)),
+    }?;
+    let name = HeaderName::from_static("idempotency-replayed");
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static("true"));
+    Ok(answer)
+}
+
+fn order_answer(status: StatusCode, order: &Order) -> HttpAnswer {
+    let mut answer: Response<Body> = json(status, order)?;
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/orders/{}", order.id)) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// Names every line that is short, and what is available of it.
+pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
+    let lines = order
+        .lines
+        .iter()
+        .zip(outcomes)
+        .filter(|(line, outcome)| outcome.available < line.quantity);
+    let lines: Vec<Value> = lines
+        .map(|(line, outcome)| {
+            json!({ "sku": line.sku, "requested": line.quantity, "available": outcome.available })
+        })
+        .collect();
+    let detail =
+        "fewer units are available than were asked for; nothing was bought, held or charged";
+    Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
+}
+
+async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
+    // Without an answer from Redis the refusal is told without its lines.
+    call.app
+        .gateway
+        .availability(&order.holds())
+        .await
+        .unwrap_or_default()
+}
+
+fn refusal(reason: Reason) -> Problem {
+    match reason {
+        Reason::PaymentDeclined => Problem::new(
+            Kind::PaymentDeclined,
+            "the payment was declined; nothing was bought or charged; try another card",
+        ),
+        Reason::PaymentFailed => Problem::new(
+            Kind::Unavailable,
+            "the payment provider does not answer; nothing was bought or charged; try again in a moment",
+        ),
+        Reason::KeyTaken => {
+            Problem::new(Kind::RequestInFlight, "the same request is being worked on")
+        }
+        _ => Problem::new(
+            Kind::Unavailable,
+            "the order could not be taken; nothing was bought or charged; try again in a moment",
+        ),
+    }
+}
+
+async fn cart_items(call: &Call, session: &Session) -> Result<Vec<Item>, Problem> {
+    let lines = call.app.gateway.cart(session.owner).await?;
+    if lines.is_empty() {
+        return Err(Problem::new(
+            Kind::EmptyCart,
+            "there is nothing in the cart to order",
+        ));
+    }
+    Ok(lines
+        .into_iter()
+        .map(|(sku, quantity)| Item { sku, quantity })
+        .collect())
+}
+
+/// The Idempotency-Key of the request (draft-ietf-httpapi-idempotency-key-header), with the hash
+/// of what was asked for.
+fn idempotency_key(call: &Call, form: &OrderForm) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(header) = call.head.headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = header.to_str().unwrap_or_default().trim().trim_matches('"');
+    if key.is_empty() || key.len() > 255 {
+        return Err(Problem::new(
+            Kind::InvalidValue,
+            "Idempotency-Key must have 1 to 255 ASCII characters",
+        ));
+    }
+    let asked = serde_json::to_vec(form).map_err(Problem::internal)?;
+    Ok(Some(IdempotencyKey {
+        key: key.to_owned(),
+        request_hash: Sha256::digest(asked).into(),
+    }))
+}
+
+/// The answer of an earlier request with the same key, if it led to anything that stands.
+async fn replay(
+    call: &Call,
+    session: &Session,
+    key: &IdempotencyKey,
+) -> Result<Option<Response<Body>>, Problem> {
+    let store = &call.app.store;
+    let Some(known) = store.known_request(session.owner, &key.key).await? else {
+        return Ok(None);
+    };
+    if known.request_hash != key.request_hash {
+        return Err(Problem::new(
+            Kind::Mismatch,
+            "this Idempotency-Key was used for a different order",
+        ));
+    }
+    let Some(order) = store.order(known.order_id).await? else {
+        return Ok(None);
+    };
+    let declined = order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str());
+    if order.status == Status::Cancelled && !declined {
+        // It came to nothing for a reason that may have passed, so it may be tried anew.
+        store
+            .forget_request(session.owner, &key.key, order.id)
+            .await?;
+        return Ok(None);
+    }
+    tell_again(call, order).await.map(Some)
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        match &error {
+            RequestError::UnknownProducts(skus) => {
+                let skus = json!(skus);
+                Problem::new(Kind::NotFound, error.to_string()).with("skus", skus)
+            }
+            _ => Problem::new(Kind::InvalidValue, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What an order is.
+
+mod order;
+mod request;
+
+pub use order::{Order, OrderLine, Status};
+pub use request::{Item, MAX_LINES, MAX_QUANTITY, Priced, RequestError, gather, price};

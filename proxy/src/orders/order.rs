@@ -1,0 +1,100 @@
+//! An order: who buys what for how much, and how far that is.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::request::Priced;
+use crate::catalogue::Sku;
+
+/// An order as it is bought. Its id is also the id of its holds and of its payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// UUIDv7, so that orders sort by time.
+    #[serde(rename = "order_id")]
+    pub id: Uuid,
+    /// A user's id, or the owner id of a guest's session.
+    #[serde(skip)]
+    pub user_id: Uuid,
+    /// What is bought, sorted by SKU, each SKU once.
+    pub lines: Vec<OrderLine>,
+    /// The sum of all lines, minor units.
+    pub total_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// How far it is.
+    pub status: Status,
+    /// Why it was not bought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// What.
+    pub sku: Sku,
+    /// How many.
+    pub quantity: i64,
+    /// The price of one when the order was placed, minor units.
+    pub price_minor: i64,
+    /// The price of all, minor units.
+    pub amount_minor: i64,
+}
+
+/// How far an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Recorded, not yet paid and confirmed.
+    Pending,
+    /// Sold: paid for, and the stock deducted.
+    Confirmed,
+    /// Called off; nothing is held and no money is kept.
+    Cancelled,
+}
+
+impl Status {
+    /// The word in SQL, events and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Pending => "PENDING",
+            Status::Confirmed => "CONFIRMED",
+            Status::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// The status that a word of SQL stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Status::Pending, Status::Confirmed, Status::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+impl Order {
+    /// An order that has yet to be bought.
+    pub fn new(id: Uuid, user_id: Uuid, priced: Priced) -> Self {
+        Self {
+            id,
+            user_id,
+            lines: priced.lines,
+            total_minor: priced.total_minor,
+            currency: priced.currency,
+            status: Status::Pending,
+            reason: None,
+            created_at: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// The lines as the gate wants them.
+    pub fn holds(&self) -> Vec<crate::gateway::inventory::Line<'_>> {
+        self.lines
+            .iter()
+            .map(|line| (&line.sku, line.quantity))
+            .collect()
+    }
+}

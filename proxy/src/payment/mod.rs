@@ -1,0 +1,7 @@
+//! Taking money: what a provider must be able to do, and the one that speaks HTTP.
+
+mod http;
+mod provider;
+
+pub use http::HttpProvider;
+pub use provider::{Error, Payment, Provider, Standing};

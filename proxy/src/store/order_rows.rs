@@ -1,0 +1,193 @@
+//! Tables `orders`, `order_lines` and `idempotency_keys`: finding orders again.
+
+use sqlx::mysql::MySqlRow;
+use sqlx::{QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::{Error, Store};
+use crate::orders::{Order, OrderLine, Status};
+
+/// An order whose saga nobody runs any more.
+#[derive(Debug, Clone)]
+pub struct StaleOrder {
+    /// As it stands in the tables.
+    pub order: Order,
+    /// True when `hold_outcomes` says COMMITTED.
+    pub committed: bool,
+}
+
+/// The order that an idempotency key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRequest {
+    /// SHA-256 of what was asked for then.
+    pub request_hash: Vec<u8>,
+    /// The order it led to.
+    pub order_id: Uuid,
+}
+
+const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 AS SIGNED) AS total_minor, \
+                       o.currency, o.reason, o.created_at";
+
+impl Store {
+    /// One order.
+    pub async fn order(&self, id: Uuid) -> Result<Option<Order>, Error> {
+        let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id = "));
+        let rows = query.push_bind(id).build().fetch_all(&self.pool).await?;
+        Ok(self.with_lines(&rows).await?.pop())
+    }
+
+    /// The newest orders of a user before `before`, at most `limit`.
+    pub async fn orders_of(
+        &self,
+        user: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Order>, Error> {
+        let mut query =
+            QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.user_id = "));
+        query.push_bind(user);
+        if let Some(before) = before {
+            query.push(" AND o.id < ").push_bind(before);
+        }
+        query.push(" ORDER BY o.id DESC LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.pool).await?;
+        self.with_lines(&rows).await
+    }
+
+    /// What a request with this key led to, if it came before.
+    pub async fn known_request(
+        &self,
+        scope: Uuid,
+        key: &str,
+    ) -> Result<Option<KnownRequest>, Error> {
+        let row = sqlx::query(
+            "SELECT request_hash, order_id FROM idempotency_keys \
+             WHERE scope = ? AND idempotency_key = ? AND expires_at > NOW(3)",
+        )
+        .bind(scope)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await?;
+        let known = row.map(|row| {
+            Ok::<_, sqlx::Error>(KnownRequest {
+                request_hash: row.try_get("request_hash")?,
+                order_id: row.try_get("order_id")?,
+            })
+        });
+        Ok(known.transpose()?)
+    }
+
+    /// Forgets a key whose order came to nothing, so that the request can be tried anew.
+    pub async fn forget_request(&self, scope: Uuid, key: &str, order: Uuid) -> Result<(), Error> {
+        sqlx::query(
+            "DELETE FROM idempotency_keys WHERE scope = ? AND idempotency_key = ? AND order_id = ?",
+        )
+        .bind(scope)
+        .bind(key)
+        .bind(order)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes down that Redis has acknowledged the end of the order's holds.
+    pub async fn settle_order(&self, id: Uuid) -> Result<(), Error> {
+        sqlx::query("UPDATE orders SET holds_settled = 1 WHERE id = ?")
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes the lease of unsettled orders whose lease has run out, at most `limit`.
+    pub async fn claim_stale_orders(
+        &self,
+        lease_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<StaleOrder>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut query = QueryBuilder::new(format!(
+            "SELECT {COLUMNS}, (SELECT h.outcome FROM hold_outcomes h WHERE h.order_id = o.id) AS outcome \
+             FROM orders o WHERE o.holds_settled = 0 AND o.lease_until < NOW(3) ORDER BY o.lease_until LIMIT ",
+        ));
+        query.push_bind(limit).push(" FOR UPDATE SKIP LOCKED");
+        let rows = query.build().fetch_all(&mut *transaction).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut lease = QueryBuilder::new("UPDATE orders SET lease_until = NOW(3) + INTERVAL ");
+        lease
+            .push_bind(lease_ms)
+            .push(" * 1000 MICROSECOND WHERE id IN (");
+        let mut ids = lease.separated(", ");
+        for row in &rows {
+            ids.push_bind(row.try_get::<Uuid, _>("id")?);
+        }
+        lease.push(")").build().execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        let orders = self.with_lines(&rows).await?;
+        let stale = orders.into_iter().zip(&rows).map(|(order, row)| {
+            let outcome: Option<String> = row.try_get("outcome")?;
+            Ok(StaleOrder {
+                order,
+                committed: outcome.as_deref() == Some("COMMITTED"),
+            })
+        });
+        Ok(stale.collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
+        let mut orders = rows.iter().map(read_order).collect::<Result<Vec<_>, _>>()?;
+        if orders.is_empty() {
+            return Ok(orders);
+        }
+        let mut query = QueryBuilder::new(
+            "SELECT order_id, sku, quantity, CAST(price * 100 AS SIGNED) AS price_minor \
+             FROM order_lines WHERE order_id IN (",
+        );
+        let mut ids = query.separated(", ");
+        for order in &orders {
+            ids.push_bind(order.id);
+        }
+        query.push(") ORDER BY order_id, sku");
+        for row in query.build().fetch_all(&self.pool).await? {
+            let id: Uuid = row.try_get("order_id")?;
+            let line = read_line(&row)?;
+            if let Some(order) = orders.iter_mut().find(|order| order.id == id) {
+                order.lines.push(line);
+            }
+        }
+        Ok(orders)
+    }
+}
+
+fn read_order(row: &MySqlRow) -> Result<Order, sqlx::Error> {
+    let status: String = row.try_get("status")?;
+    let status = Status::from_word(&status).ok_or_else(|| unreadable(&status))?;
+    Ok(Order {
+        id: row.try_get("id")?,
+        user_id: row.try_get("user_id")?,
+        lines: Vec::new(),
+        total_minor: row.try_get("total_minor")?,
+        currency: row.try_get("currency")?,
+        status,
+        reason: row.try_get("reason")?,
+        created_at: row.try_get("created_at")?,
+    })
+}
+
+fn read_line(row: &MySqlRow) -> Result<OrderLine, sqlx::Error> {
+    let sku: String = row.try_get("sku")?;
+    let quantity: i64 = row.try_get("quantity")?;
+    let price_minor: i64 = row.try_get("price_minor")?;
+    Ok(OrderLine {
+        sku: sku.parse().map_err(|_| unreadable(&sku))?,
+        quantity,
+        price_minor,
+        amount_minor: price_minor.saturating_mul(quantity),
+    })
+}
+
+fn unreadable(value: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("'{value}' is nothing that holdfast writes").into())
+}

@@ -7,14 +7,16 @@
 //!   tests/<test>-<pid>/     one folder a test process, removed when the same test starts again
 //! ```
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{ports, process};
 
 /// Whether a server outlives the process that started it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,11 @@ impl Home {
         )
     }
 
+    /// The home that was asked for, or a fresh one for a test.
+    pub fn or_for_test(wanted: Option<&Home>, name: &str) -> Result<Home> {
+        wanted.map_or_else(|| Home::for_test(name), |home| Ok(home.clone()))
+    }
+
     /// The lasting folder of a server of the stack that `make up` starts.
     pub fn detached(name: &str) -> Result<Home> {
         Home::create(stack_folder().join(name), Lifetime::Detached)
@@ -54,6 +61,52 @@ impl Home {
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         Ok(Home { folder, lifetime })
+    }
+
+    /// The port that the server of this home has had before, or else a free one, which is noted in `<name>.port`.
+    ///
+    /// `in_use` tells that the server runs; otherwise a noted port that somebody else has taken is given up.
+    pub fn port(&self, name: &str, in_use: bool) -> Result<u16> {
+        let note = self.path(&format!("{name}.port"));
+        let noted = fs::read_to_string(&note)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        if let Some(port) = noted.filter(|port| in_use || ports::is_free(*port)) {
+            return Ok(port);
+        }
+        let port = ports::free()?;
+        self.note_port(name, port)?;
+        Ok(port)
+    }
+
+    /// Notes the port for the next time.
+    pub fn note_port(&self, name: &str, port: u16) -> Result<()> {
+        Ok(fs::write(
+            self.path(&format!("{name}.port")),
+            port.to_string(),
+        )?)
+    }
+
+    /// A file of this home that only its owner may read, for what holds a password.
+    pub fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        file.write_all(text.as_bytes())?;
+        Ok(path)
+    }
+
+    /// A secret of this home, made the first time and kept.
+    pub fn secret(&self, name: &str) -> Result<String> {
+        if let Ok(secret) = fs::read_to_string(self.path(name)) {
+            return Ok(secret.trim().to_owned());
+        }
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        self.write_private(name, &secret)?;
+        Ok(secret)
     }
 
     /// A path in this folder.

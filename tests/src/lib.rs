@@ -30,12 +30,23 @@
 //! | variable | what it gives |
 //! |---|---|
 //! | `HOLDFAST_REDIS_SERVER` | the program, such as `valkey-server` |
-//! | `HOLDFAST_REDIS_URL` | a running Redis, used and never stopped |
-//! | `HOLDFAST_MODULE` | the module, instead of the one built beside the program |
+//! | `HOLDFAST_REDIS_URL` | a running Redis with the module, used and never stopped |
+//! | `HOLDFAST_MYSQL_SERVER` | the program: another `mariadbd`, or MySQL's `mysqld` |
+//! | `HOLDFAST_MYSQL_URL` | a running server, whose user may create databases named `holdfast…` |
+//! | `HOLDFAST_JAVA`, `HOLDFAST_KAFKA_JARS` | another Java; a folder with Kafka's jars |
+//! | `HOLDFAST_KAFKA_BROKERS` | a running Kafka |
+//! | `HOLDFAST_MODULE`, `HOLDFAST_BIN` | the module and the proxy, instead of those built beside the running program |
 //! | `HOLDFAST_DATA` | the data folder, instead of `data` in the checkout |
 
 pub mod data;
+pub mod kafka;
+pub mod mysql;
+pub mod payment;
+pub mod payment_sandbox;
 pub mod ports;
+pub mod probe;
 pub mod process;
+pub mod proxy;
 pub mod redis;
+pub mod server;
 pub mod wait;

@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::data::{self, Home};
-use crate::process::{Launch, Process};
-use crate::{ports, wait};
+use crate::ports;
+use crate::process::Launch;
+use crate::server::Server;
 
 /// How a Redis is started. The default is what Holdfast uses: the module, and `redis-conf/standalone.conf`.
 #[derive(Debug, Clone)]
@@ -52,10 +52,9 @@ pub struct Redis {
 
 #[derive(Debug)]
 struct Private {
-    home: Home,
+    server: Server,
     port: u16,
     options: RedisOptions,
-    process: Mutex<Option<Process>>,
 }
 
 impl Redis {
@@ -69,24 +68,19 @@ impl Redis {
 
     /// Starts a Redis of one's own, whatever the environment says: for tests that stop it or read its files.
     pub fn start_private(options: RedisOptions) -> Result<Redis> {
-        let home = match &options.home {
-            Some(home) => home.clone(),
-            None => Home::for_test("redis")?,
-        };
+        let server = Server::new("Redis", Home::or_for_test(options.home.as_ref(), "redis")?);
         let port = match options.port {
             Some(port) => port,
-            None => ports::free()?,
+            None => server.home().port("redis", server.is_running())?,
         };
-        let found = Process::find(&home.folder);
-        let private = Private {
-            home,
-            port,
-            options,
-            process: Mutex::new(found),
-        };
+        let url = format!("redis://127.0.0.1:{port}");
         let redis = Redis {
-            url: format!("redis://127.0.0.1:{port}"),
-            private: Some(private),
+            url,
+            private: Some(Private {
+                server,
+                port,
+                options,
+            }),
         };
         redis.start_again()?;
         Ok(redis)
@@ -102,9 +96,9 @@ impl Redis {
         Ok(self.private()?.port)
     }
 
-    /// The folder of a private server's files, its log among them.
-    pub fn folder(&self) -> Result<PathBuf> {
-        Ok(self.private()?.home.folder.clone())
+    /// The private server itself: its folder, its pid, and to stop, kill or signal it.
+    pub fn server(&self) -> Result<&Server> {
+        Ok(&self.private()?.server)
     }
 
     /// A client of it; `get_connection` blocks, `get_multiplexed_async_connection` does not.
@@ -119,72 +113,18 @@ impl Redis {
         Ok(connection)
     }
 
-    /// The id of the private server's process.
-    pub fn pid(&self) -> Result<u32> {
-        self.with_process(|process| Ok(process.pid()))
-    }
-
-    /// Whether it runs. A server that is not ours is taken to.
-    pub fn is_running(&self) -> bool {
-        match &self.private {
-            Some(private) => lock(private).as_ref().is_some_and(Process::is_running),
-            None => true,
-        }
-    }
-
-    /// Whether it runs a module that has been built anew since.
-    pub fn runs_replaced_module(&self) -> bool {
-        self.with_process(|process| Ok(process.runs_replaced_file("libholdfast.so")))
-            .unwrap_or(false)
-    }
-
-    /// Stops it as an operator would (SIGTERM); its files stay.
-    pub fn stop(&self) -> Result<()> {
-        self.with_process(Process::stop)
-    }
-
-    /// Kills it, as `kill -9` does; its files stay.
-    pub fn kill(&self) -> Result<()> {
-        self.with_process(Process::kill)
-    }
-
     /// Starts it on the same port and the same files if it does not run, and waits until it answers.
     pub fn start_again(&self) -> Result<()> {
         let private = self.private()?;
-        let mut process = lock(private);
-        if !process.as_ref().is_some_and(Process::is_running) {
-            *process = Some(launch(private)?.start(&private.home)?);
-        }
-        let Some(process) = process.as_ref() else {
-            bail!("the Redis process is gone")
-        };
-        wait::until("Redis to answer", wait::START_DEADLINE, || {
-            process.check_running()?;
-            Ok(answers(private.port).then_some(()))
-        })
+        private
+            .server
+            .ensure(|| launch(private), || answers(private.port))
     }
 
     fn private(&self) -> Result<&Private> {
         self.private
             .as_ref()
             .context("this Redis was given by HOLDFAST_REDIS_URL and is not ours to manage")
-    }
-
-    fn with_process<T>(&self, act: impl FnOnce(&Process) -> Result<T>) -> Result<T> {
-        act(lock(self.private()?)
-            .as_ref()
-            .context("this Redis does not run")?)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        if let Some(private) = &self.private
-            && private.home.lifetime == data::Lifetime::Test
-        {
-            // What cannot be killed now is killed by the kernel when this process ends.
-            let _ = self.kill();
-        }
     }
 }
 
@@ -212,7 +152,7 @@ fn launch(private: &Private) -> Result<Launch> {
         .arg(data::checkout().join("redis-conf/standalone.conf"))
         .args(["--port", &private.port.to_string()])
         .arg("--dir")
-        .arg(&private.home.folder);
+        .arg(&private.server.home().folder);
     if let Some(primary) = options.replica_of {
         launch = launch.args(["--replicaof", "127.0.0.1", &primary.to_string()]);
     }
@@ -237,11 +177,4 @@ fn answers(port: u16) -> bool {
         Ok(line)
     };
     ping().is_ok_and(|line| line.starts_with("+PONG"))
-}
-
-fn lock(private: &Private) -> std::sync::MutexGuard<'_, Option<Process>> {
-    private
-        .process
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -26,7 +26,7 @@ fn it_answers_on_its_own_port_with_the_projects_configuration() -> Result<()> {
         .arg("maxmemory-policy")
         .query(&mut redis.connection()?)?;
     assert_eq!(policy, ["maxmemory-policy", "volatile-lru"]);
-    assert!(redis.folder()?.join("log").exists());
+    assert!(redis.server()?.home().path("log").exists());
     Ok(())
 }
 
@@ -37,16 +37,16 @@ fn a_killed_server_comes_back_on_its_port_with_its_data() -> Result<()> {
         ..plain()
     };
     let redis = Redis::start_private(options)?;
-    let (port, pid) = (redis.port()?, redis.pid()?);
+    let (port, pid) = (redis.port()?, redis.server()?.pid()?);
     redis.connection()?.set::<_, _, ()>("lantern", 9)?;
 
-    redis.kill()?;
-    assert!(!redis.is_running());
+    redis.server()?.kill()?;
+    assert!(!redis.server()?.is_running());
     assert!(redis.connection().is_err());
 
     redis.start_again()?;
     assert_eq!(redis.port()?, port);
-    assert_ne!(redis.pid()?, pid);
+    assert_ne!(redis.server()?.pid()?, pid);
     assert_eq!(redis.connection()?.get::<_, i64>("lantern")?, 9);
     Ok(())
 }
@@ -54,7 +54,7 @@ fn a_killed_server_comes_back_on_its_port_with_its_data() -> Result<()> {
 #[test]
 fn dropping_it_ends_the_process_and_frees_the_port() -> Result<()> {
     let redis = Redis::start_private(plain())?;
-    let (port, pid) = (redis.port()?, redis.pid()?);
+    let (port, pid) = (redis.port()?, redis.server()?.pid()?);
     drop(redis);
     assert!(!process::exists(pid));
     assert!(ports::is_free(port));
@@ -73,7 +73,7 @@ fn what_a_crashed_run_left_is_found_by_its_note_and_killed() -> Result<()> {
         home: Some(home.clone()),
         ..plain()
     })?;
-    let pid = redis.pid()?;
+    let pid = redis.server()?.pid()?;
     std::mem::forget(redis);
 
     assert_eq!(
@@ -109,6 +109,6 @@ fn a_server_that_cannot_start_says_why() {
         args: vec!["--no-such-option".into(), "1".into()],
         ..plain()
     };
-    let error = Redis::start_private(options).unwrap_err().to_string();
+    let error = format!("{:#}", Redis::start_private(options).unwrap_err());
     assert!(error.contains("no-such-option"), "{error}");
 }

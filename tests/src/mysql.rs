@@ -1,0 +1,236 @@
+//! A private MariaDB (or MySQL), never the system's own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::data::Home;
+use crate::ports;
+use crate::process::Launch;
+use crate::server::Server;
+
+/// The user that the proxy and the tests log in as. It may do everything in databases whose name begins with
+/// `holdfast`, and nothing elsewhere.
+const USER: &str = "holdfast";
+
+/// A running database server. One that was given by `HOLDFAST_MYSQL_URL` is used and never stopped.
+#[derive(Debug)]
+pub struct Mysql {
+    /// `mysql://user:password@host:port`, without a database.
+    base_url: String,
+    private: Option<Private>,
+}
+
+#[derive(Debug)]
+struct Private {
+    server: Server,
+    port: u16,
+    password: String,
+}
+
+impl Mysql {
+    /// Starts a server in `home` (a fresh test folder when absent) and waits until it answers. With
+    /// `HOLDFAST_MYSQL_URL` set (`mysql://user:password@host:port`), that server is used instead.
+    pub fn start(home: Option<&Home>) -> Result<Mysql> {
+        match std::env::var("HOLDFAST_MYSQL_URL") {
+            Ok(url) => Ok(Mysql {
+                base_url: without_database(&url).to_owned(),
+                private: None,
+            }),
+            Err(_) => Mysql::start_private(home),
+        }
+    }
+
+    /// Starts a server of one's own, whatever the environment says: for tests that stop it.
+    pub fn start_private(home: Option<&Home>) -> Result<Mysql> {
+        let server = Server::new("MariaDB", Home::or_for_test(home, "mysql")?);
+        let port = server.home().port("mysql", server.is_running())?;
+        let password = server.home().secret("password")?;
+        let base_url = format!("mysql://{USER}:{password}@127.0.0.1:{port}");
+        let mysql = Mysql {
+            base_url,
+            private: Some(Private {
+                server,
+                port,
+                password,
+            }),
+        };
+        mysql.start_again()?;
+        Ok(mysql)
+    }
+
+    /// The URL of one of its databases, password included.
+    pub fn url(&self, database: &str) -> String {
+        format!("{}/{database}", self.base_url)
+    }
+
+    /// The port of a private server.
+    pub fn port(&self) -> Result<u16> {
+        Ok(self.private()?.port)
+    }
+
+    /// The private server itself: its folder, its pid, and to stop, kill or signal it.
+    pub fn server(&self) -> Result<&Server> {
+        Ok(&self.private()?.server)
+    }
+
+    /// Starts it on the same port and the same files if it does not run, and waits until it answers.
+    pub fn start_again(&self) -> Result<()> {
+        let private = self.private()?;
+        private
+            .server
+            .ensure(|| launch(private), || greets(private.port))
+    }
+
+    fn private(&self) -> Result<&Private> {
+        self.private
+            .as_ref()
+            .context("this database was given by HOLDFAST_MYSQL_URL and is not ours to manage")
+    }
+}
+
+fn launch(private: &Private) -> Result<Launch> {
+    let home = private.server.home();
+    let program = std::env::var_os("HOLDFAST_MYSQL_SERVER").unwrap_or_else(|| "mariadbd".into());
+    let data = home.path("data");
+    if !data.exists() {
+        create_data_folder(&program, home)?;
+    }
+    // Runs before the first connection is accepted, at every start, so every statement is one that may be repeated.
+    // The names are one line each: that is what both servers take.
+    let first_statements = home.write_private(
+        "init.sql",
+        &format!(
+            "CREATE DATABASE IF NOT EXISTS holdfast;\n\
+             CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
+             GRANT ALL PRIVILEGES ON `holdfast%`.* TO '{USER}'@'127.0.0.1';\n",
+            private.password
+        ),
+    )?;
+    Ok(Launch::new(program)
+        .arg("--no-defaults")
+        .args(run_as())
+        .arg(option("--datadir", &data))
+        .arg(option("--tmpdir", &temporary_folder(home)?))
+        .arg(option("--init-file", &first_statements))
+        .arg(format!("--port={}", private.port))
+        .args([
+            "--bind-address=127.0.0.1",
+            // Relative to the data folder: a socket's path may not be longer than 107 bytes.
+            "--socket=mysqld.sock",
+            "--pid-file=mysqld.pid",
+            "--skip-name-resolve",
+            "--character-set-server=utf8mb4",
+            "--max-connections=700",
+            "--innodb-buffer-pool-size=268435456",
+            "--skip-log-bin",
+        ]))
+}
+
+/// Creates the data folder under another name first, so that one half made is never taken for whole.
+fn create_data_folder(server: &OsString, home: &Home) -> Result<()> {
+    let unfinished = home.path("data.unfinished");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    let is_mariadb = version(server)?.contains("MariaDB");
+    let mut command = if is_mariadb {
+        let mut command = Command::new("mariadb-install-db");
+        command.args(["--no-defaults", "--skip-test-db"]);
+        command
+    } else {
+        let mut command = Command::new(server);
+        command.args(["--no-defaults", "--initialize-insecure"]);
+        command
+    };
+    let output = command
+        .args(run_as())
+        .arg(option("--datadir", &unfinished))
+        .arg(option("--tmpdir", &temporary_folder(home)?))
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run mariadb-install-db; deploy/install.sh installs it")?;
+    ensure!(
+        output.status.success(),
+        "the database's data folder cannot be created: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(fs::rename(unfinished, home.path("data"))?)
+}
+
+/// A server that starts removes every temporary table it finds in its folder for such, so servers must not share one.
+fn temporary_folder(home: &Home) -> Result<PathBuf> {
+    let folder = home.path("tmp");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn version(server: &OsString) -> Result<String> {
+    let output = Command::new(server)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| {
+            format!(
+                "cannot run {}; deploy/install.sh installs it",
+                server.to_string_lossy()
+            )
+        })?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// As root the server wants to be told that this is meant.
+fn run_as() -> Option<&'static str> {
+    nix::unistd::geteuid().is_root().then_some("--user=root")
+}
+
+fn option(name: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(name);
+    option.push("=");
+    option.push(path);
+    option
+}
+
+/// Whether it sends its greeting: the first packet of the protocol, which begins with a length and protocol version 10.
+fn greets(port: u16) -> bool {
+    let greeting = || -> std::io::Result<[u8; 5]> {
+        let mut stream = TcpStream::connect_timeout(&ports::local(port), Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut packet = [0; 5];
+        stream.read_exact(&mut packet)?;
+        Ok(packet)
+    };
+    greeting().is_ok_and(|packet| packet[4] == 10)
+}
+
+fn without_database(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    match url[host..].find('/') {
+        Some(slash) => &url[..host + slash],
+        None => url,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_cut_from_a_given_url() {
+        assert_eq!(
+            without_database("mysql://a:b@host:3306/shop"),
+            "mysql://a:b@host:3306"
+        );
+        assert_eq!(
+            without_database("mysql://a:b@host:3306"),
+            "mysql://a:b@host:3306"
+        );
+    }
+}

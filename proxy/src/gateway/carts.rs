@@ -18,19 +18,41 @@ impl Gateway {
     pub async fn cart(&self, owner: Uuid) -> Result<Vec<(Sku, i64)>, Error> {
         let lines: BTreeMap<String, i64> = self.call(cmd("HGETALL").arg(key(owner))).await?;
         // A field that is no SKU is the mark of a merge.
-        Ok(lines.into_iter().filter_map(|(sku, quantity)| Some((sku.parse().ok()?, quantity))).collect())
+        Ok(lines
+            .into_iter()
+            .filter_map(|(sku, quantity)| Some((sku.parse().ok()?, quantity)))
+            .collect())
     }
 
     /// Adds to what is there, up to [`MAX_QUANTITY`] a line and [`MAX_LINES`] lines, and answers
     /// how many lines did not fit. The cart lives for `ttl_ms` from now.
-    pub async fn add_to_cart(&self, owner: Uuid, items: &[(Sku, i64)], ttl_ms: u64) -> Result<usize, Error> {
+    pub async fn add_to_cart(
+        &self,
+        owner: Uuid,
+        items: &[(Sku, i64)],
+        ttl_ms: u64,
+    ) -> Result<usize, Error> {
         self.call(&change("ADD", owner, "", items, ttl_ms)).await
     }
 
     /// Sets the quantity of a line, and answers false when there was no room for another. The
     /// cart lives for `ttl_ms` from now.
-    pub async fn set_in_cart(&self, owner: Uuid, sku: &Sku, quantity: i64, ttl_ms: u64) -> Result<bool, Error> {
-        let left_out: usize = self.call(&change("SET", owner, "", &[(sku.clone(), quantity)], ttl_ms)).await?;
+    pub async fn set_in_cart(
+        &self,
+        owner: Uuid,
+        sku: &Sku,
+        quantity: i64,
+        ttl_ms: u64,
+    ) -> Result<bool, Error> {
+        let left_out: usize = self
+            .call(&change(
+                "SET",
+                owner,
+                "",
+                &[(sku.clone(), quantity)],
+                ttl_ms,
+            ))
+            .await?;
         Ok(left_out == 0)
     }
 
@@ -41,7 +63,14 @@ impl Gateway {
         if items.is_empty() {
             return Ok(());
         }
-        self.call::<i64>(&change("ADD", user, &format!("merged:{guest}"), &items, ttl_ms)).await?;
+        self.call::<i64>(&change(
+            "ADD",
+            user,
+            &format!("merged:{guest}"),
+            &items,
+            ttl_ms,
+        ))
+        .await?;
         self.remove_from_cart(guest, &items).await
     }
 
@@ -54,7 +83,9 @@ impl Gateway {
 
     /// Takes a line out of a cart, whatever its quantity.
     pub async fn drop_from_cart(&self, owner: Uuid, sku: &Sku) -> Result<(), Error> {
-        self.call::<i64>(cmd("HDEL").arg(key(owner)).arg(sku.as_str())).await.map(drop)
+        self.call::<i64>(cmd("HDEL").arg(key(owner)).arg(sku.as_str()))
+            .await
+            .map(drop)
     }
 
     /// Takes everything out of a cart.
@@ -65,7 +96,12 @@ impl Gateway {
 
 fn change(how: &str, owner: Uuid, mark: &str, items: &[(Sku, i64)], ttl_ms: u64) -> Cmd {
     let mut command = script(CHANGE, owner);
-    command.arg(how).arg(mark).arg(ttl_ms).arg(MAX_QUANTITY).arg(MAX_LINES);
+    command
+        .arg(how)
+        .arg(mark)
+        .arg(ttl_ms)
+        .arg(MAX_QUANTITY)
+        .arg(MAX_LINES);
     push_items(&mut command, items);
     command
 }

@@ -216,7 +216,8 @@ impl Gateway {
     /// `INV.GET` of many SKUs, one answer each in the order asked.
     pub async fn stocks(&self, skus: &[&Sku]) -> Result<Vec<Option<Stock>>, Error> {
         // The connection is multiplexed, so these leave as one batch.
-        try_join_all(skus.iter().map(|sku| self.stock(sku))).await
+        let asked: Vec<_> = skus.iter().map(|sku| self.stock(sku)).collect();
+        try_join_all(asked).await
     }
 
     async fn each(

@@ -30,7 +30,11 @@ pub async fn add(mut call: Call) -> Answer {
     let Item { sku, quantity } = call.json().await?;
     check(&call.app, &sku, quantity).await?;
     let ttl_ms = call.app.config.cart.ttl_ms;
-    let left_out = call.app.gateway.add_to_cart(owner, &[(sku, quantity)], ttl_ms).await?;
+    let left_out = call
+        .app
+        .gateway
+        .add_to_cart(owner, &[(sku, quantity)], ttl_ms)
+        .await?;
     if left_out > 0 {
         return Err(full());
     }
@@ -44,7 +48,12 @@ pub async fn set(mut call: Call) -> Answer {
     let Quantity { quantity } = call.json().await?;
     check(&call.app, &sku, quantity).await?;
     let ttl_ms = call.app.config.cart.ttl_ms;
-    if !call.app.gateway.set_in_cart(owner, &sku, quantity, ttl_ms).await? {
+    if !call
+        .app
+        .gateway
+        .set_in_cart(owner, &sku, quantity, ttl_ms)
+        .await?
+    {
         return Err(full());
     }
     show(&call.app, owner).await
@@ -66,17 +75,25 @@ pub async fn empty(call: Call) -> Answer {
 
 async fn check(app: &App, sku: &Sku, quantity: i64) -> Result<(), Problem> {
     if !(1..=MAX_QUANTITY).contains(&quantity) {
-        let detail = format!("quantity: must be from 1 to {MAX_QUANTITY}; DELETE /v1/cart/items/{sku} takes a line out");
+        let detail = format!(
+            "quantity: must be from 1 to {MAX_QUANTITY}; DELETE /v1/cart/items/{sku} takes a line out"
+        );
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
     match app.store.product(sku).await? {
         Some(_) => Ok(()),
-        None => Err(Problem::new(Kind::NotFound, format!("there is no product {sku}"))),
+        None => Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no product {sku}"),
+        )),
     }
 }
 
 fn full() -> Problem {
-    Problem::new(Kind::InvalidValue, format!("a cart has at most {MAX_LINES} different products; take one out first"))
+    Problem::new(
+        Kind::InvalidValue,
+        format!("a cart has at most {MAX_LINES} different products; take one out first"),
+    )
 }
 
 async fn show(app: &App, owner: Uuid) -> Answer {
@@ -84,7 +101,13 @@ async fn show(app: &App, owner: Uuid) -> Answer {
     let skus: Vec<&Sku> = entries.iter().map(|(sku, _)| sku).collect();
     let products = app.store.products(&skus).await?;
     let stocks = app.gateway.stocks(&skus).await?;
-    let available: BTreeMap<Sku, i64> =
-        skus.into_iter().zip(stocks).filter_map(|(sku, stock)| Some((sku.clone(), stock?.available))).collect();
-    json(StatusCode::OK, &carts::price(&entries, &products, &available))
+    let available: BTreeMap<Sku, i64> = skus
+        .into_iter()
+        .zip(stocks)
+        .filter_map(|(sku, stock)| Some((sku.clone(), stock?.available)))
+        .collect();
+    json(
+        StatusCode::OK,
+        &carts::price(&entries, &products, &available),
+    )
 }

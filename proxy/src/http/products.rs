@@ -24,19 +24,32 @@ pub async fn list(call: Call) -> Answer {
     let limit = limit(call.query("limit").as_deref())?;
     let after = after(call.query("after").as_deref())?;
     // One more than asked for tells whether there is a next page.
-    let mut products = call.app.store.product_page(after.as_ref(), limit + 1).await?;
+    let mut products = call
+        .app
+        .store
+        .product_page(after.as_ref(), limit + 1)
+        .await?;
     let more = products.len() > limit as usize;
     products.truncate(limit as usize);
-    let next = products.last().filter(|_| more).map(|product| product.sku.clone());
+    let next = products
+        .last()
+        .filter(|_| more)
+        .map(|product| product.sku.clone());
     let products = with_availability(&call.app, products).await;
-    json(StatusCode::OK, &json!({ "products": products, "next": next }))
+    json(
+        StatusCode::OK,
+        &json!({ "products": products, "next": next }),
+    )
 }
 
 /// `GET /v1/products/{sku}`
 pub async fn get(call: Call) -> Answer {
     let sku = call.sku()?;
     let Some(product) = call.app.store.product(&sku).await? else {
-        return Err(Problem::new(Kind::NotFound, format!("there is no product {sku}")));
+        return Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no product {sku}"),
+        ));
     };
     let listed = with_availability(&call.app, vec![product]).await;
     json(StatusCode::OK, &listed[0])
@@ -49,15 +62,31 @@ async fn with_availability(app: &App, products: Vec<Product>) -> Vec<Listed> {
         tracing::warn!(%error, "products are shown without availability");
         Vec::new()
     });
-    let available = stocks.into_iter().map(|stock| stock.map(|stock| stock.available));
+    let available = stocks
+        .into_iter()
+        .map(|stock| stock.map(|stock| stock.available));
     let available = available.chain(std::iter::repeat(None));
-    products.into_iter().zip(available).map(|(product, available)| Listed { product, available }).collect()
+    products
+        .into_iter()
+        .zip(available)
+        .map(|(product, available)| Listed { product, available })
+        .collect()
 }
 
 fn limit(text: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::new(Kind::InvalidValue, format!("limit: must be a number from 1 to {MAX_LIMIT}")))
+    let Some(text) = text else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        Problem::new(
+            Kind::InvalidValue,
+            format!("limit: must be a number from 1 to {MAX_LIMIT}"),
+        )
+    })
 }
 
 fn after(text: Option<&str>) -> Result<Option<Sku>, Problem> {
@@ -75,13 +104,26 @@ mod tests {
         assert_eq!(limit(Some("1")).ok(), Some(1));
         assert_eq!(limit(Some("100")).ok(), Some(100));
         for text in ["0", "101", "-1", "", "ten", "1e1", "99999999999999999999"] {
-            assert_eq!(limit(Some(text)).expect_err(text).kind(), Kind::InvalidValue);
+            assert_eq!(
+                limit(Some(text)).expect_err(text).kind(),
+                Kind::InvalidValue
+            );
         }
     }
 
     #[test]
     fn a_page_begins_behind_a_sku() {
-        assert_eq!(after(Some("a1")).ok().flatten().map(String::from).as_deref(), Some("A1"));
-        assert_eq!(after(Some("a b")).expect_err("no sku").kind(), Kind::InvalidValue);
+        assert_eq!(
+            after(Some("a1"))
+                .ok()
+                .flatten()
+                .map(String::from)
+                .as_deref(),
+            Some("A1")
+        );
+        assert_eq!(
+            after(Some("a b")).expect_err("no sku").kind(),
+            Kind::InvalidValue
+        );
     }
 }

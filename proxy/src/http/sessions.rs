@@ -36,7 +36,12 @@ pub async fn start(mut call: Call) -> Answer {
     let user = match (login.email, login.password) {
         (None, None) => None,
         (Some(email), Some(password)) => Some(log_in(&call.app, &email, password).await?),
-        _ => return Err(Problem::new(Kind::InvalidBody, "give email and password, or neither for a guest")),
+        _ => {
+            return Err(Problem::new(
+                Kind::InvalidBody,
+                "give email and password, or neither for a guest",
+            ));
+        }
     };
     let (owner, roles) = match &user {
         Some(user) => (user.id, user.roles.as_str()),
@@ -49,8 +54,13 @@ pub async fn start(mut call: Call) -> Answer {
         None => lifetimes.guest_idle_ms.min(absolute_ms),
     };
     let token = Token::generate().map_err(Problem::internal)?;
-    let session =
-        NewSession { digest: token.digest(), user: &owner.to_string(), roles, idle_ms, absolute_ms };
+    let session = NewSession {
+        digest: token.digest(),
+        user: &owner.to_string(),
+        roles,
+        idle_ms,
+        absolute_ms,
+    };
     call.app.gateway.start_session(&token.id, &session).await?;
     replace_earlier(&call, user.as_ref()).await?;
 
@@ -95,10 +105,13 @@ pub async fn touch(mut call: Call) -> Answer {
     if let Some(page) = &page
         && (page.len() > MAX_PAGE_BYTES || page.chars().any(char::is_control))
     {
-        let detail = format!("page: must have at most {MAX_PAGE_BYTES} bytes and no control characters");
+        let detail =
+            format!("page: must have at most {MAX_PAGE_BYTES} bytes and no control characters");
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
-    let session = call.session_viewing(page.as_deref(), item.as_ref().map(Sku::as_str)).await?;
+    let session = call
+        .session_viewing(page.as_deref(), item.as_ref().map(Sku::as_str))
+        .await?;
     uncached(json(
         StatusCode::OK,
         &json!({
@@ -123,9 +136,16 @@ async fn log_in(app: &App, email: &str, password: String) -> Result<User, Proble
         Err(_) => None,
     };
     let stored = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = password::verify(password, stored).await.map_err(Problem::internal)?;
+    let is_right = password::verify(password, stored)
+        .await
+        .map_err(Problem::internal)?;
     let user = user.filter(|_| is_right);
-    user.ok_or_else(|| Problem::new(Kind::BadCredentials, "no user has this address and this password"))
+    user.ok_or_else(|| {
+        Problem::new(
+            Kind::BadCredentials,
+            "no user has this address and this password",
+        )
+    })
 }
 
 /// Ends the session that the request came with; a guest's cart goes to the user who logs in.
@@ -143,7 +163,10 @@ async fn replace_earlier(call: &Call, user: Option<&User>) -> Result<(), Problem
         && is_guest(&earlier)
     {
         let ttl_ms = call.app.config.cart.ttl_ms;
-        call.app.gateway.merge_carts(earlier.owner, user.id, ttl_ms).await?;
+        call.app
+            .gateway
+            .merge_carts(earlier.owner, user.id, ttl_ms)
+            .await?;
     }
     call.app.gateway.end_session(&earlier.id).await?;
     Ok(())
@@ -157,7 +180,12 @@ fn split_roles(roles: &str) -> Vec<&str> {
     roles.split(',').filter(|role| !role.is_empty()).collect()
 }
 
-fn with_cookie(app: &App, mut answer: hyper::Response<super::Body>, value: &str, max_age_s: u64) -> Answer {
+fn with_cookie(
+    app: &App,
+    mut answer: hyper::Response<super::Body>,
+    value: &str,
+    max_age_s: u64,
+) -> Answer {
     let cookie = cookie(app.config.http.plain_http_cookies, value, max_age_s);
     let cookie = HeaderValue::from_str(&cookie).map_err(Problem::internal)?;
     answer.headers_mut().insert(SET_COOKIE, cookie);
@@ -166,14 +194,20 @@ fn with_cookie(app: &App, mut answer: hyper::Response<super::Body>, value: &str,
 
 /// What a session answers is one shopper's own.
 fn uncached(mut answer: hyper::Response<super::Body>) -> Answer {
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
 
 /// A `Set-Cookie` value. Scripts cannot read the cookie (HttpOnly), and other sites' forms do
 /// not bring it along (SameSite).
 fn cookie(plain_http: bool, value: &str, max_age_s: u64) -> String {
-    let (name, secure) = if plain_http { (PLAIN_COOKIE, "") } else { (HOST_COOKIE, "; Secure") };
+    let (name, secure) = if plain_http {
+        (PLAIN_COOKIE, "")
+    } else {
+        (HOST_COOKIE, "; Secure")
+    };
     format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}")
 }
 
@@ -192,7 +226,10 @@ mod tests {
 
     #[test]
     fn without_tls_a_browser_still_takes_it() {
-        assert_eq!(cookie(true, "", 0), "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            cookie(true, "", 0),
+            "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        );
     }
 
     #[test]

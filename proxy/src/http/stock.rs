@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
-use crate::catalogue::stock_change::{self, Adjusted, Adjustment, AdjustmentId, MAX_STOCK, Reason, Refusal};
+use crate::catalogue::stock_change::{
+    self, Adjusted, Adjustment, AdjustmentId, MAX_STOCK, Reason, Refusal,
+};
 use crate::gateway::inventory::Stock;
 
 #[derive(Deserialize)]
@@ -47,7 +49,10 @@ pub async fn set(mut call: Call) -> Answer {
     let sku = call.sku()?;
     let Count { on_hand } = call.json().await?;
     if !(0..=MAX_STOCK).contains(&on_hand) {
-        return Err(Problem::new(Kind::InvalidValue, format!("on_hand: must be from 0 to {MAX_STOCK}")));
+        return Err(Problem::new(
+            Kind::InvalidValue,
+            format!("on_hand: must be from 0 to {MAX_STOCK}"),
+        ));
     }
     answer(stock_change::set(&call.app.store, &call.app.gateway, &sku, on_hand).await)
 }
@@ -56,19 +61,32 @@ pub async fn set(mut call: Call) -> Answer {
 pub async fn adjust(mut call: Call) -> Answer {
     call.operator()?;
     let sku = call.sku()?;
-    let Change { adjustment_id, delta, reason } = call.json().await?;
+    let Change {
+        adjustment_id,
+        delta,
+        reason,
+    } = call.json().await?;
     if delta == 0 || delta.unsigned_abs() > MAX_STOCK.unsigned_abs() {
         let detail = format!("delta: must be from 1 to {MAX_STOCK}, or as much below 0");
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
-    let adjustment = Adjustment { sku, delta, adjustment_id, reason };
+    let adjustment = Adjustment {
+        sku,
+        delta,
+        adjustment_id,
+        reason,
+    };
     answer(stock_change::adjust(&call.app.store, &call.app.gateway, &adjustment).await)
 }
 
 /// 200 when the gate has the change, 202 when it stands and the gate gets it later.
 fn answer(changed: Result<Adjusted, Refusal>) -> Answer {
     let adjusted = changed?;
-    let status = if adjusted.delivered { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if adjusted.delivered {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     json(status, &adjusted)
 }
 

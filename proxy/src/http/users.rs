@@ -28,14 +28,23 @@ pub async fn register(mut call: Call) -> Answer {
         let detail = format!("password: must have from {least} to {most} characters");
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
-    let password_hash = password::hash(registration.password).await.map_err(Problem::internal)?;
-    let user = User { id: Uuid::now_v7(), email, password_hash, roles: CUSTOMER.to_owned() };
+    let password_hash = password::hash(registration.password)
+        .await
+        .map_err(Problem::internal)?;
+    let user = User {
+        id: Uuid::now_v7(),
+        email,
+        password_hash,
+        roles: CUSTOMER.to_owned(),
+    };
     match call.app.store.register_user(&user).await? {
-        Registered::Registered => {
-            json(StatusCode::CREATED, &json!({ "user_id": user.id, "email": user.email }))
-        }
-        Registered::EmailTaken => {
-            Err(Problem::new(Kind::EmailTaken, "log in with POST /v1/sessions, or register another address"))
-        }
+        Registered::Registered => json(
+            StatusCode::CREATED,
+            &json!({ "user_id": user.id, "email": user.email }),
+        ),
+        Registered::EmailTaken => Err(Problem::new(
+            Kind::EmailTaken,
+            "log in with POST /v1/sessions, or register another address",
+        )),
     }
 }

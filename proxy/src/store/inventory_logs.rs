@@ -1,6 +1,10 @@
 //! The table `inventory_logs`: every change of stock, with what caused it and whether Redis
 //! has taken it.
 
+use std::collections::HashSet;
+
+use sqlx::{MySql, QueryBuilder};
+
 use super::{Error, Store, Transaction};
 use crate::catalogue::Sku;
 use crate::catalogue::stock_change::{AdjustmentId, Earlier, Reason};
@@ -27,10 +31,29 @@ impl Store {
         );
         Ok(ids.bind(after).bind(limit).fetch_all(&self.pool).await?)
     }
+
+    /// Those of `skus` whose stock was changed under `id` before.
+    pub async fn skus_adjusted_under(&self, id: &AdjustmentId, skus: &[&Sku]) -> Result<HashSet<Sku>, Error> {
+        let mut found = HashSet::new();
+        for chunk in skus.chunks(500) {
+            let mut query = QueryBuilder::<MySql>::new("SELECT sku FROM inventory_logs WHERE adjustment_id = ");
+            query.push_bind(id.as_str()).push(" AND sku IN ");
+            query.push_tuples(chunk, |mut row, sku| {
+                row.push_bind(sku.as_str());
+            });
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(&self.pool).await?;
+            found.extend(rows.iter().filter_map(|sku| sku.parse().ok()));
+        }
+        Ok(found)
+    }
 }
 
 /// The change of `sku` recorded under `id`, if there is one.
-pub async fn find(transaction: &mut Transaction, sku: &Sku, id: &AdjustmentId) -> Result<Option<Earlier>, Error> {
+pub async fn find(
+    transaction: &mut Transaction,
+    sku: &Sku,
+    id: &AdjustmentId,
+) -> Result<Option<Earlier>, Error> {
     let row: Option<(i64, i64, i64, String, bool)> = sqlx::query_as(
         "SELECT id, delta, stock_after, reason, acknowledged_at IS NOT NULL
          FROM inventory_logs WHERE sku = ? AND adjustment_id = ?",
@@ -39,13 +62,15 @@ pub async fn find(transaction: &mut Transaction, sku: &Sku, id: &AdjustmentId) -
     .bind(id.as_str())
     .fetch_optional(&mut **transaction)
     .await?;
-    Ok(row.map(|(log_id, delta, stock_after, reason, delivered)| Earlier {
-        log_id,
-        delta,
-        stock_after,
-        reason,
-        delivered,
-    }))
+    Ok(
+        row.map(|(log_id, delta, stock_after, reason, delivered)| Earlier {
+            log_id,
+            delta,
+            stock_after,
+            reason,
+            delivered,
+        }),
+    )
 }
 
 /// Records a change that Redis is still to be told of, and answers its row's id.
@@ -78,21 +103,37 @@ pub async fn lock(transaction: &mut Transaction, log_id: i64) -> Result<Option<L
     .bind(log_id)
     .fetch_optional(&mut **transaction)
     .await?;
-    let Some((sku, delta, id, delivered)) = row else { return Ok(None) };
-    let sku = sku.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let adjustment_id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    Ok(Some(Logged { sku, delta, adjustment_id, delivered }))
+    let Some((sku, delta, id, delivered)) = row else {
+        return Ok(None);
+    };
+    let sku = sku
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let adjustment_id = id
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(Some(Logged {
+        sku,
+        delta,
+        adjustment_id,
+        delivered,
+    }))
 }
 
 /// Notes that Redis has a change.
 pub async fn acknowledge(transaction: &mut Transaction, log_id: i64) -> Result<(), Error> {
-    let update = sqlx::query("UPDATE inventory_logs SET acknowledged_at = CURRENT_TIMESTAMP(3) WHERE id = ?");
+    let update = sqlx::query(
+        "UPDATE inventory_logs SET acknowledged_at = CURRENT_TIMESTAMP(3) WHERE id = ?",
+    );
     update.bind(log_id).execute(&mut **transaction).await?;
     Ok(())
 }
 
 /// Takes the record of a change back, so that its id may be used again.
 pub async fn delete(transaction: &mut Transaction, log_id: i64) -> Result<(), Error> {
-    sqlx::query("DELETE FROM inventory_logs WHERE id = ?").bind(log_id).execute(&mut **transaction).await?;
+    sqlx::query("DELETE FROM inventory_logs WHERE id = ?")
+        .bind(log_id)
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }

@@ -15,14 +15,15 @@ pub enum Registered {
 impl Store {
     /// Records a new user.
     pub async fn register_user(&self, user: &User) -> Result<Registered, Error> {
-        let inserted = sqlx::query("INSERT INTO users (id, email, password_hash, roles) VALUES (?, ?, ?, ?)")
-            .bind(user.id)
-            .bind(user.email.as_str())
-            .bind(&user.password_hash)
-            .bind(&user.roles)
-            .execute(&self.pool)
-            .await
-            .map_err(Error::from);
+        let inserted =
+            sqlx::query("INSERT INTO users (id, email, password_hash, roles) VALUES (?, ?, ?, ?)")
+                .bind(user.id)
+                .bind(user.email.as_str())
+                .bind(&user.password_hash)
+                .bind(&user.roles)
+                .execute(&self.pool)
+                .await
+                .map_err(Error::from);
         match inserted {
             Ok(_) => Ok(Registered::Registered),
             Err(error) if error.is_duplicate() => Ok(Registered::EmailTaken),
@@ -32,7 +33,8 @@ impl Store {
 
     /// Who logs in with an address.
     pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, Error> {
-        let user = sqlx::query_as("SELECT id, email, password_hash, roles FROM users WHERE email = ?");
+        let user =
+            sqlx::query_as("SELECT id, email, password_hash, roles FROM users WHERE email = ?");
         Ok(user.bind(email.as_str()).fetch_optional(&self.pool).await?)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -90,13 +90,15 @@ impl Call {
 
     async fn read_body(&mut self) -> Result<Bytes, Problem> {
         let limit = self.app.config.http.max_body_bytes as usize;
+        let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes"));
+        // Refused by its Content-Length, a body need not be sent at all.
+        if self.body.size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
         let collected = Limited::new(&mut self.body, limit).collect().await;
         collected.map(|body| body.to_bytes()).map_err(|error| {
             if error.is::<LengthLimitError>() {
-                Problem::new(
-                    Kind::BodyTooLarge,
-                    format!("the body may have at most {limit} bytes"),
-                )
+                too_large()
             } else {
                 Problem::new(Kind::InvalidBody, "the body ended before it was complete")
             }

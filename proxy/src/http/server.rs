@@ -64,6 +64,10 @@ pub async fn accept<F, A>(
                 }
             },
         };
+        // An answer is one small write; waiting to fill a packet would only delay it.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection broke before it began");
+        }
         let answer = answer.clone();
         let service = service_fn(move |request| {
             let answering = answer(request);

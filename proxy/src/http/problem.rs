@@ -313,3 +313,40 @@ impl From<crate::store::Error> for Problem {
         Self::unavailable("the database", error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_page_that_says_the_same() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems");
+        for kind in Kind::ALL {
+            let (slug, status, title, retry_safe) = kind.facts();
+            let page = std::fs::read_to_string(pages.join(format!("{slug}.md"))).expect(slug);
+            let facts = format!(
+                "`type`: `/problems/{slug}` · status {} · `retry_safe`: {retry_safe}",
+                status.as_u16()
+            );
+            assert!(page.starts_with(&format!("# {title}\n\n{facts}\n")), "{slug}.md begins otherwise");
+        }
+        let count = std::fs::read_dir(pages).expect("the pages").count();
+        assert_eq!(count, Kind::ALL.len(), "a page without a kind");
+    }
+
+    #[test]
+    fn the_log_learns_what_the_caller_does_not() {
+        use http_body_util::BodyExt;
+
+        let problem = Problem::unavailable("the database", "mysql: host db-7 refused");
+        let response = problem.into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let body = futures::executor::block_on(response.into_body().collect());
+        let body = body.expect("a body in memory").to_bytes();
+        let document: Value = serde_json::from_slice(&body).expect("json");
+        assert_eq!(document["type"], "/problems/unavailable");
+        assert_eq!(document["retry_safe"], true);
+        assert!(!document.to_string().contains("db-7"));
+    }
+}

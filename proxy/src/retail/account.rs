@@ -55,7 +55,12 @@ pub struct Fate {
 impl Fate {
     /// A row that moves nothing.
     pub fn skipped(reason: &str) -> Self {
-        Self { outcome: Outcome::Skipped, reason: reason.to_owned(), units: 0, amount_minor: 0 }
+        Self {
+            outcome: Outcome::Skipped,
+            reason: reason.to_owned(),
+            units: 0,
+            amount_minor: 0,
+        }
     }
 }
 
@@ -86,7 +91,11 @@ impl Account {
     /// Opens the account of a sheet: nothing is known of any row yet.
     pub fn open(rows: &[Row]) -> Self {
         let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
-        Self { fates: vec![None; lines.len()], lines, settled_twice: Vec::new() }
+        Self {
+            fates: vec![None; lines.len()],
+            lines,
+            settled_twice: Vec::new(),
+        }
     }
 
     /// Writes down what became of the row at `index`. What was written first stays: a second fate
@@ -107,9 +116,17 @@ impl Account {
     pub fn tallies(&self) -> Vec<Tally> {
         let mut sums: BTreeMap<(Outcome, &str), Tally> = BTreeMap::new();
         for fate in self.fates.iter().flatten() {
-            let Fate { outcome, reason, .. } = fate.clone();
+            let Fate {
+                outcome, reason, ..
+            } = fate.clone();
             let tally = sums.entry((outcome, &fate.reason));
-            let tally = tally.or_insert(Tally { outcome, reason, rows: 0, units: 0, amount_minor: 0 });
+            let tally = tally.or_insert(Tally {
+                outcome,
+                reason,
+                rows: 0,
+                units: 0,
+                amount_minor: 0,
+            });
             tally.rows += 1;
             tally.units += fate.units;
             tally.amount_minor += fate.amount_minor;
@@ -121,14 +138,25 @@ impl Account {
 
     /// How many rows ended like this, for whatever reason.
     pub fn count(&self, outcome: Outcome) -> u64 {
-        self.fates.iter().flatten().filter(|fate| fate.outcome == outcome).count() as u64
+        self.fates
+            .iter()
+            .flatten()
+            .filter(|fate| fate.outcome == outcome)
+            .count() as u64
     }
 
     /// The lines whose fate is unknown or was decided twice; empty when the account adds up to
     /// the file.
     pub fn gaps(&self) -> Vec<u64> {
-        let unknown = self.lines.iter().zip(&self.fates).filter(|(_, fate)| fate.is_none());
-        unknown.map(|(line, _)| *line).chain(self.settled_twice.iter().copied()).collect()
+        let unknown = self
+            .lines
+            .iter()
+            .zip(&self.fates)
+            .filter(|(_, fate)| fate.is_none());
+        unknown
+            .map(|(line, _)| *line)
+            .chain(self.settled_twice.iter().copied())
+            .collect()
     }
 }
 
@@ -139,12 +167,20 @@ mod tests {
     use super::*;
 
     fn account(rows: usize) -> Account {
-        let row = |index| Row { line: index as u64 + 2, fields: Err(String::new()) };
+        let row = |index| Row {
+            line: index as u64 + 2,
+            fields: Err(String::new()),
+        };
         Account::open(&(0..rows).map(row).collect::<Vec<_>>())
     }
 
     fn sold(units: i64) -> Fate {
-        Fate { outcome: Outcome::Sold, reason: String::new(), units, amount_minor: units * 100 }
+        Fate {
+            outcome: Outcome::Sold,
+            reason: String::new(),
+            units,
+            amount_minor: units * 100,
+        }
     }
 
     #[test]

@@ -56,10 +56,18 @@ pub fn assort(sheet: &Sheet, stocking: &Stocking) -> Assortment {
         Form::Catalogue => own_form::goods(&sheet.rows, &mut skip),
         Form::Retail => retail_goods(&sheet.rows, stocking, &mut skip),
     };
-    Assortment { goods, malformed, account }
+    Assortment {
+        goods,
+        malformed,
+        account,
+    }
 }
 
-fn retail_goods(rows: &[Row], stocking: &Stocking, skip: &mut impl FnMut(usize, &Row, Skip)) -> Vec<Goods> {
+fn retail_goods(
+    rows: &[Row],
+    stocking: &Stocking,
+    skip: &mut impl FnMut(usize, &Row, Skip),
+) -> Vec<Goods> {
     let mut drafts: BTreeMap<Sku, Draft> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
         let (units_sold, line) = match record::read(index, row) {
@@ -70,9 +78,15 @@ fn retail_goods(rows: &[Row], stocking: &Stocking, skip: &mut impl FnMut(usize, 
                 continue;
             }
         };
-        drafts.entry(line.sku.clone()).or_default().add(&line, units_sold);
+        drafts
+            .entry(line.sku.clone())
+            .or_default()
+            .add(&line, units_sold);
     }
-    drafts.into_iter().map(|(sku, draft)| draft.finish(sku, stocking)).collect()
+    drafts
+        .into_iter()
+        .map(|(sku, draft)| draft.finish(sku, stocking))
+        .collect()
 }
 
 /// A product while its lines are gathered.
@@ -95,7 +109,11 @@ impl Draft {
     }
 
     fn finish(self, sku: Sku, stocking: &Stocking) -> Goods {
-        let name = if self.name.is_empty() { sku.to_string() } else { self.name };
+        let name = if self.name.is_empty() {
+            sku.to_string()
+        } else {
+            self.name
+        };
         // In 128 bits, because units times percent may be more than 64 hold.
         let stock = i128::from(self.units_sold) * i128::from(stocking.percent) / 100;
         let product = Product {
@@ -105,7 +123,11 @@ impl Draft {
             price_minor: self.price_minor.unwrap_or_default(),
             currency: stocking.currency.clone(),
         };
-        Goods { product, stock: i64::try_from(stock).unwrap_or(i64::MAX), rows: self.rows }
+        Goods {
+            product,
+            stock: i64::try_from(stock).unwrap_or(i64::MAX),
+            rows: self.rows,
+        }
     }
 }
 
@@ -120,7 +142,13 @@ mod tests {
     fn assorted(rows: &[&str], percent: u32) -> Assortment {
         let text = format!("{RETAIL_HEADER}\n{}", rows.join("\n"));
         let sheet = Sheet::parse(text.into_bytes()).expect("the header is known");
-        assort(&sheet, &Stocking { currency: "GBP".into(), percent })
+        assort(
+            &sheet,
+            &Stocking {
+                currency: "GBP".into(),
+                percent,
+            },
+        )
     }
 
     #[test]
@@ -138,11 +166,23 @@ mod tests {
             ],
             50,
         );
-        let [mug, red] = &assortment.goods[..] else { panic!("two products, not {:?}", assortment.goods) };
-        assert_eq!((mug.product.name.as_str(), mug.product.price_minor, mug.stock), ("BLUE MUG", 125, 2));
+        let [mug, red] = &assortment.goods[..] else {
+            panic!("two products, not {:?}", assortment.goods)
+        };
+        assert_eq!(
+            (
+                mug.product.name.as_str(),
+                mug.product.price_minor,
+                mug.stock
+            ),
+            ("BLUE MUG", 125, 2)
+        );
         assert_eq!(mug.rows, [0, 1, 4]);
         assert_eq!((red.stock, &red.rows[..]), (0, &[6][..]));
-        assert_eq!(assortment.malformed, [(9, "it has 1 fields instead of 8".to_owned())]);
+        assert_eq!(
+            assortment.malformed,
+            [(9, "it has 1 fields instead of 8".to_owned())]
+        );
         assert_eq!(assortment.account.count(Outcome::Skipped), 4);
     }
 

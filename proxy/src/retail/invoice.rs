@@ -40,7 +40,13 @@ impl Invoice {
         for line in &self.lines {
             *quantities.entry(&line.sku).or_default() += line.quantity;
         }
-        quantities.into_iter().map(|(sku, quantity)| Item { sku: sku.clone(), quantity }).collect()
+        quantities
+            .into_iter()
+            .map(|(sku, quantity)| Item {
+                sku: sku.clone(),
+                quantity,
+            })
+            .collect()
     }
 }
 
@@ -64,12 +70,20 @@ pub fn gather(sheet: &Sheet, limit: Option<usize>) -> Workload {
     let (mut sales, mut returns) = (sales.invoices, returns.invoices);
     if let Some(limit) = limit {
         // A return without its sale would bring goods back that never went out, so these wait too.
-        let beyond = sales.split_off(limit.min(sales.len())).into_iter().chain(returns.drain(..));
+        let beyond = sales
+            .split_off(limit.min(sales.len()))
+            .into_iter()
+            .chain(returns.drain(..));
         for line in beyond.flat_map(|invoice| invoice.lines) {
             account.settle(line.row, Fate::skipped("beyond --limit"));
         }
     }
-    Workload { sales, returns, malformed, account }
+    Workload {
+        sales,
+        returns,
+        malformed,
+        account,
+    }
 }
 
 /// Invoices as they are found; their lines need not stand together.
@@ -81,9 +95,16 @@ struct Grouping {
 
 impl Grouping {
     fn add(&mut self, line: Line) {
-        let place = *self.places.entry(line.invoice.clone()).or_insert(self.invoices.len());
+        let place = *self
+            .places
+            .entry(line.invoice.clone())
+            .or_insert(self.invoices.len());
         if place == self.invoices.len() {
-            self.invoices.push(Invoice { number: line.invoice.clone(), customer: None, lines: Vec::new() });
+            self.invoices.push(Invoice {
+                number: line.invoice.clone(),
+                customer: None,
+                lines: Vec::new(),
+            });
         }
         let invoice = &mut self.invoices[place];
         if invoice.customer.is_none() {
@@ -104,7 +125,10 @@ mod tests {
     fn workload(rows: &[impl AsRef<str>], limit: Option<usize>) -> Workload {
         let rows: Vec<&str> = rows.iter().map(AsRef::as_ref).collect();
         let text = format!("{RETAIL_HEADER}\n{}", rows.join("\n"));
-        gather(&Sheet::parse(text.into_bytes()).expect("the header is known"), limit)
+        gather(
+            &Sheet::parse(text.into_bytes()).expect("the header is known"),
+            limit,
+        )
     }
 
     const ROWS: [&str; 7] = [
@@ -119,11 +143,28 @@ mod tests {
 
     #[test]
     fn an_invoice_is_one_order_and_its_lines_of_one_sku_are_one_item() {
-        let Workload { sales, returns, account, .. } = workload(&ROWS, None);
-        assert_eq!(sales.iter().map(|sale| sale.number.as_str()).collect::<Vec<_>>(), ["900001", "900002"]);
-        assert_eq!((sales[0].customer.as_deref(), sales[0].lines.len()), (Some("7"), 3));
-        let items: Vec<(String, i64)> =
-            sales[0].items().into_iter().map(|item| (item.sku.to_string(), item.quantity)).collect();
+        let Workload {
+            sales,
+            returns,
+            account,
+            ..
+        } = workload(&ROWS, None);
+        assert_eq!(
+            sales
+                .iter()
+                .map(|sale| sale.number.as_str())
+                .collect::<Vec<_>>(),
+            ["900001", "900002"]
+        );
+        assert_eq!(
+            (sales[0].customer.as_deref(), sales[0].lines.len()),
+            (Some("7"), 3)
+        );
+        let items: Vec<(String, i64)> = sales[0]
+            .items()
+            .into_iter()
+            .map(|item| (item.sku.to_string(), item.quantity))
+            .collect();
         assert_eq!(items, [("10001".to_owned(), 1), ("10001A".to_owned(), 7)]);
         assert_eq!((returns.len(), returns[0].lines[0].quantity), (1, 3));
         assert_eq!(account.count(Outcome::Skipped), 2);
@@ -131,7 +172,12 @@ mod tests {
 
     #[test]
     fn a_limit_leaves_later_sales_and_all_returns() {
-        let Workload { sales, returns, account, .. } = workload(&ROWS, Some(1));
+        let Workload {
+            sales,
+            returns,
+            account,
+            ..
+        } = workload(&ROWS, Some(1));
         assert_eq!((sales.len(), returns.len()), (1, 0));
         assert_eq!(account.count(Outcome::Skipped), 4);
     }

@@ -10,4 +10,5 @@ pub mod invoice;
 pub mod own_form;
 pub mod price;
 pub mod record;
+pub mod report;
 pub mod sheet;

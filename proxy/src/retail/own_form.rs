@@ -20,13 +20,20 @@ pub fn goods(rows: &[Row], skip: &mut impl FnMut(usize, &Row, Skip)) -> Vec<Good
     for (index, row) in rows.iter().enumerate() {
         let read = row.fields.as_ref().map_err(String::clone).and_then(read);
         let read = read.and_then(|(product, stock)| match first_lines.get(&product.sku) {
-            Some(first) => Err(format!("the sku {} stands on line {first} already", product.sku)),
+            Some(first) => Err(format!(
+                "the sku {} stands on line {first} already",
+                product.sku
+            )),
             None => Ok((product, stock)),
         });
         match read {
             Ok((product, stock)) => {
                 first_lines.insert(product.sku.clone(), row.line);
-                goods.push(Goods { product, stock, rows: vec![index] });
+                goods.push(Goods {
+                    product,
+                    stock,
+                    rows: vec![index],
+                });
             }
             Err(why) => skip(index, row, Skip::Malformed(why)),
         }
@@ -36,13 +43,25 @@ pub fn goods(rows: &[Row], skip: &mut impl FnMut(usize, &Row, Skip)) -> Vec<Good
 }
 
 fn read(fields: &StringRecord) -> Result<(Product, i64), String> {
-    let [sku, name, description, price, currency, stock] = [0, 1, 2, 3, 4, 5].map(|column| &fields[column]);
-    let sku = sku.parse::<Sku>().map_err(|error| format!("the sku '{}': {error}", sku.escape_debug()))?;
-    let price_minor = price::minor_units(price)
-        .ok_or_else(|| format!("the price '{}' is no amount with two decimals", price.escape_debug()))?;
-    let product = Product::new(sku, name, description, price_minor, currency).map_err(|error| error.to_string())?;
-    let stock = stock.parse().ok().filter(|stock| (0..=MOST_STOCK).contains(stock));
-    let stock = stock.ok_or_else(|| format!("the stock must be a whole number from 0 to {MOST_STOCK}"))?;
+    let [sku, name, description, price, currency, stock] =
+        [0, 1, 2, 3, 4, 5].map(|column| &fields[column]);
+    let sku = sku
+        .parse::<Sku>()
+        .map_err(|error| format!("the sku '{}': {error}", sku.escape_debug()))?;
+    let price_minor = price::minor_units(price).ok_or_else(|| {
+        format!(
+            "the price '{}' is no amount with two decimals",
+            price.escape_debug()
+        )
+    })?;
+    let product = Product::new(sku, name, description, price_minor, currency)
+        .map_err(|error| error.to_string())?;
+    let stock = stock
+        .parse()
+        .ok()
+        .filter(|stock| (0..=MOST_STOCK).contains(stock));
+    let stock =
+        stock.ok_or_else(|| format!("the stock must be a whole number from 0 to {MOST_STOCK}"))?;
     Ok((product, stock))
 }
 
@@ -67,12 +86,30 @@ M5,Bad stock,,1,GBP,-1
 M6,Bad stock,,1,GBP,1.5"
         );
         let sheet = Sheet::parse(text.into_bytes()).expect("the header is known");
-        let assortment = assort(&sheet, &Stocking { currency: "GBP".into(), percent: 100 });
-        let goods: Vec<_> =
-            assortment.goods.iter().map(|goods| (goods.product.sku.as_str(), goods.product.price_minor, goods.stock)).collect();
+        let assortment = assort(
+            &sheet,
+            &Stocking {
+                currency: "GBP".into(),
+                percent: 100,
+            },
+        );
+        let goods: Vec<_> = assortment
+            .goods
+            .iter()
+            .map(|goods| {
+                (
+                    goods.product.sku.as_str(),
+                    goods.product.price_minor,
+                    goods.stock,
+                )
+            })
+            .collect();
         assert_eq!(goods, [("MUG-BLUE", 450, 0), ("MUG-RED", 450, 9)]);
         let lines: Vec<u64> = assortment.malformed.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(assortment.malformed[0].1, "the sku MUG-RED stands on line 2 already");
+        assert_eq!(
+            assortment.malformed[0].1,
+            "the sku MUG-RED stands on line 2 already"
+        );
     }
 }

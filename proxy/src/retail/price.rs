@@ -36,14 +36,38 @@ mod tests {
 
     #[test]
     fn prices_are_read_as_they_are_written() {
-        let read = ["2", "2.5", "2.55", "0.29", "0", "2.500", "-11062.06", "99999999.99"].map(minor_units);
+        let read = [
+            "2",
+            "2.5",
+            "2.55",
+            "0.29",
+            "0",
+            "2.500",
+            "-11062.06",
+            "99999999.99",
+        ]
+        .map(minor_units);
         let expected = [200, 250, 255, 29, 0, 250, -1_106_206, MAX_PRICE_MINOR].map(Some);
         assert_eq!(read, expected);
     }
 
     #[test]
     fn what_is_no_price_is_not_guessed() {
-        for text in ["", "-", ".", ".5", "1,5", "2.555", "1e3", "£2", "--2", "1.2.3", "100000000", "٣", "2.5 "] {
+        for text in [
+            "",
+            "-",
+            ".",
+            ".5",
+            "1,5",
+            "2.555",
+            "1e3",
+            "£2",
+            "--2",
+            "1.2.3",
+            "100000000",
+            "٣",
+            "2.5 ",
+        ] {
             assert_eq!(minor_units(text), None, "{text:?}");
         }
     }

@@ -74,29 +74,43 @@ impl Skip {
 /// is not five digits with letters behind is no goods; a negative quantity is a return on an invoice
 /// that begins with C and a write-off on any other; a price that is not above zero is none.
 pub fn read(index: usize, row: &Row) -> Record {
-    let read = row.fields.clone().and_then(|fields| read_fields(index, row.line, &fields));
+    let read = row
+        .fields
+        .clone()
+        .and_then(|fields| read_fields(index, row.line, &fields));
     read.unwrap_or_else(|why| Record::Skipped(Skip::Malformed(why)))
 }
 
 fn read_fields(row: usize, number: u64, fields: &StringRecord) -> Result<Record, String> {
-    let [invoice, code, description, quantity, price, customer] = [0, 1, 2, 3, 5, 6].map(|column| &fields[column]);
+    let [invoice, code, description, quantity, price, customer] =
+        [0, 1, 2, 3, 5, 6].map(|column| &fields[column]);
     check_invoice_number(invoice)?;
     let is_cancellation = invoice.starts_with(['C', 'c']);
     let quantity = read_quantity(quantity)?;
-    let price_minor = price::minor_units(price)
-        .ok_or_else(|| format!("the price '{}' is no amount with two decimals", price.escape_debug()))?;
+    let price_minor = price::minor_units(price).ok_or_else(|| {
+        format!(
+            "the price '{}' is no amount with two decimals",
+            price.escape_debug()
+        )
+    })?;
     if code.is_empty() {
         return Err("it has no stock code".into());
     }
     if description.chars().count() > LONGEST_DESCRIPTION {
-        return Err(format!("the description is longer than {LONGEST_DESCRIPTION} characters"));
+        return Err(format!(
+            "the description is longer than {LONGEST_DESCRIPTION} characters"
+        ));
     }
     if !names_goods(code) {
         return Ok(Record::Skipped(Skip::NotGoods));
     }
-    let sku = code.parse().map_err(|error| format!("the stock code '{code}': {error}"))?;
+    let sku = code
+        .parse()
+        .map_err(|error| format!("the stock code '{code}': {error}"))?;
     if is_cancellation && quantity > 0 {
-        return Err(format!("the cancellation has a quantity of {quantity}, which is not negative"));
+        return Err(format!(
+            "the cancellation has a quantity of {quantity}, which is not negative"
+        ));
     }
     if quantity < 0 && !is_cancellation {
         return Ok(Record::Skipped(Skip::WriteOff));
@@ -114,25 +128,40 @@ fn read_fields(row: usize, number: u64, fields: &StringRecord) -> Result<Record,
         price_minor,
         customer: Some(customer.to_owned()).filter(|customer| !customer.is_empty()),
     };
-    Ok(if is_cancellation { Record::Return(line) } else { Record::Sale(line) })
+    Ok(if is_cancellation {
+        Record::Return(line)
+    } else {
+        Record::Sale(line)
+    })
 }
 
 /// The number goes into an Idempotency-Key, so it must be fit for a header.
 fn check_invoice_number(invoice: &str) -> Result<(), String> {
     let fits = (1..=LONGEST_INVOICE_NUMBER).contains(&invoice.len());
-    if fits && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if fits
+        && invoice
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
         Ok(())
     } else {
-        Err(format!("the invoice number '{}' is not 1 to {LONGEST_INVOICE_NUMBER} letters or digits", invoice.escape_debug()))
+        Err(format!(
+            "the invoice number '{}' is not 1 to {LONGEST_INVOICE_NUMBER} letters or digits",
+            invoice.escape_debug()
+        ))
     }
 }
 
 fn read_quantity(text: &str) -> Result<i64, String> {
     let shown = text.escape_debug();
-    let quantity: i64 = text.parse().map_err(|_| format!("the quantity '{shown}' is no whole number"))?;
+    let quantity: i64 = text
+        .parse()
+        .map_err(|_| format!("the quantity '{shown}' is no whole number"))?;
     match quantity.checked_abs() {
         Some(1..=MAX_QUANTITY) => Ok(quantity),
-        _ => Err(format!("the quantity {quantity} is not from 1 to {MAX_QUANTITY} either way")),
+        _ => Err(format!(
+            "the quantity {quantity} is not from 1 to {MAX_QUANTITY} either way"
+        )),
     }
 }
 
@@ -148,7 +177,13 @@ mod tests {
 
     fn record(row: &str) -> Record {
         let fields = StringRecord::from(row.split(',').collect::<Vec<_>>());
-        read(0, &Row { line: 2, fields: Ok(fields) })
+        read(
+            0,
+            &Row {
+                line: 2,
+                fields: Ok(fields),
+            },
+        )
     }
 
     fn skip(row: &str) -> &'static str {
@@ -164,21 +199,50 @@ mod tests {
             panic!("a sale")
         };
         assert_eq!(line.sku.as_str(), "10001AB");
-        assert_eq!((line.quantity, line.price_minor, line.customer.as_deref()), (6, 255, Some("77")));
+        assert_eq!(
+            (line.quantity, line.price_minor, line.customer.as_deref()),
+            (6, 255, Some("77"))
+        );
     }
 
     #[test]
     fn a_cancellation_brings_units_back() {
-        let Record::Return(line) = record("C900002,10001,,-3,1/12/2010,1,,Wales") else { panic!("a return") };
+        let Record::Return(line) = record("C900002,10001,,-3,1/12/2010,1,,Wales") else {
+            panic!("a return")
+        };
         assert_eq!((line.quantity, line.customer), (3, None));
     }
 
     #[test]
     fn what_is_no_goods_is_skipped_whatever_its_sign() {
-        for code in ["POST", "D", "DOT", "M", "BANK CHARGES", "C2", "AMAZONFEE", "1234", "123456", "12345-A", "gift_0001_20"] {
-            assert_eq!(skip(&format!("900001,{code},x,1,d,18.00,77,UK")), "no goods", "{code}");
-            assert_eq!(skip(&format!("C900001,{code},x,-1,d,18.00,77,UK")), "no goods", "{code}");
-            assert_eq!(skip(&format!("900001,{code},x,-1,d,-18.00,77,UK")), "no goods", "{code}");
+        for code in [
+            "POST",
+            "D",
+            "DOT",
+            "M",
+            "BANK CHARGES",
+            "C2",
+            "AMAZONFEE",
+            "1234",
+            "123456",
+            "12345-A",
+            "gift_0001_20",
+        ] {
+            assert_eq!(
+                skip(&format!("900001,{code},x,1,d,18.00,77,UK")),
+                "no goods",
+                "{code}"
+            );
+            assert_eq!(
+                skip(&format!("C900001,{code},x,-1,d,18.00,77,UK")),
+                "no goods",
+                "{code}"
+            );
+            assert_eq!(
+                skip(&format!("900001,{code},x,-1,d,-18.00,77,UK")),
+                "no goods",
+                "{code}"
+            );
         }
     }
 
@@ -206,6 +270,9 @@ mod tests {
         ] {
             assert_eq!(skip(row), "malformed", "{row}");
         }
-        assert_eq!(skip(&format!("900001,10001,{},1,d,1,77,UK", "x".repeat(256))), "malformed");
+        assert_eq!(
+            skip(&format!("900001,10001,{},1,d,1,77,UK", "x".repeat(256))),
+            "malformed"
+        );
     }
 }

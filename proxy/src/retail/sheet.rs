@@ -9,7 +9,8 @@ use csv::{Position, StringRecord};
 /// The header of the shop's own catalogue form.
 pub const CATALOGUE_HEADER: &str = "sku,name,description,price,currency,stock";
 /// The header of the Online Retail data set (D. Chen, 2015, doi 10.24432/C5BW33).
-pub const RETAIL_HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
+pub const RETAIL_HEADER: &str =
+    "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
 
 /// The longest header looked at, bytes: a file that is no CSV is known as such without reading it
 /// whole, even one without an end.
@@ -63,9 +64,13 @@ impl Form {
 
     fn of_header(header: &str) -> Option<Self> {
         let names = |text: &str| -> Vec<String> {
-            text.split(',').map(|name| name.trim().trim_matches('"').to_ascii_lowercase()).collect()
+            text.split(',')
+                .map(|name| name.trim().trim_matches('"').to_ascii_lowercase())
+                .collect()
         };
-        [Form::Catalogue, Form::Retail].into_iter().find(|form| names(form.header()) == names(header))
+        [Form::Catalogue, Form::Retail]
+            .into_iter()
+            .find(|form| names(form.header()) == names(header))
     }
 }
 
@@ -94,11 +99,20 @@ impl Sheet {
     /// Reads the file, unless its beginning says that it is none of ours.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
-        let unreadable = |source| Error::Unreadable { path: shown.clone(), source };
+        let unreadable = |source| Error::Unreadable {
+            path: shown.clone(),
+            source,
+        };
         let mut file = File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        file.by_ref().take(HEADER_LIMIT as u64).read_to_end(&mut bytes).map_err(unreadable)?;
-        let unknown = |found| Error::UnknownHeader { path: shown.clone(), found };
+        file.by_ref()
+            .take(HEADER_LIMIT as u64)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        let unknown = |found| Error::UnknownHeader {
+            path: shown.clone(),
+            found,
+        };
         recognise(&bytes).map_err(unknown)?;
         file.read_to_end(&mut bytes).map_err(unreadable)?;
         Self::parse(bytes).map_err(unknown)
@@ -117,13 +131,25 @@ fn recognise(bytes: &[u8]) -> Result<(Form, usize), String> {
     if bytes.is_empty() {
         return Err("it is empty".into());
     }
-    let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let mark = if bytes.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
     let length = line_length(&bytes[mark..]);
     let header = &bytes[mark..][..length.min(HEADER_LIMIT)];
-    let text = std::str::from_utf8(header).ok().filter(|text| !text.contains('\0'));
-    let text = text.ok_or("it does not begin with a line of UTF-8 text")?.trim();
+    let text = std::str::from_utf8(header)
+        .ok()
+        .filter(|text| !text.contains('\0'));
+    let text = text
+        .ok_or("it does not begin with a line of UTF-8 text")?
+        .trim();
     let form = Form::of_header(text).ok_or_else(|| {
-        let shown: String = text.chars().take(100).flat_map(char::escape_debug).collect();
+        let shown: String = text
+            .chars()
+            .take(100)
+            .flat_map(char::escape_debug)
+            .collect();
         format!("its first line is '{shown}'")
     })?;
     Ok((form, mark + length))
@@ -155,17 +181,26 @@ fn rows(bytes: &[u8], columns: usize) -> Vec<Row> {
             }
             rows.push(Row { line, fields });
         }
-        line += bytes[offset..][..taken].iter().filter(|byte| **byte == b'\n').count() as u64;
+        line += bytes[offset..][..taken]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count() as u64;
         offset += taken;
     }
     rows
 }
 
-fn read_at<R: Read + Seek>(reader: &mut csv::Reader<R>, offset: usize) -> Result<StringRecord, String> {
+fn read_at<R: Read + Seek>(
+    reader: &mut csv::Reader<R>,
+    offset: usize,
+) -> Result<StringRecord, String> {
     let mut place = Position::new();
     place.set_byte(offset as u64);
     let mut record = csv::ByteRecord::new();
-    reader.seek(place).and_then(|()| reader.read_byte_record(&mut record)).map_err(|error| error.to_string())?;
+    reader
+        .seek(place)
+        .and_then(|()| reader.read_byte_record(&mut record))
+        .map_err(|error| error.to_string())?;
     let mut record = StringRecord::from_byte_record(record).map_err(|_| "it is not UTF-8 text")?;
     record.trim();
     Ok(record)
@@ -173,7 +208,10 @@ fn read_at<R: Read + Seek>(reader: &mut csv::Reader<R>, offset: usize) -> Result
 
 fn check(record: StringRecord, columns: usize) -> Result<StringRecord, String> {
     if record.len() != columns {
-        return Err(format!("it has {} fields instead of {columns}", record.len()));
+        return Err(format!(
+            "it has {} fields instead of {columns}",
+            record.len()
+        ));
     }
     if record.iter().any(|field| field.contains('\0')) {
         return Err("it holds a NUL byte".into());
@@ -205,7 +243,10 @@ fn is_well_quoted(row: &[u8]) -> bool {
 
 /// The length of the line that `bytes` begin with, its line feed included.
 fn line_length(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |feed| feed + 1)
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(bytes.len(), |feed| feed + 1)
 }
 
 #[cfg(test)]
@@ -213,7 +254,8 @@ mod tests {
     use super::*;
 
     fn retail(body: &str) -> Sheet {
-        Sheet::parse(format!("\u{feff}{RETAIL_HEADER}\r\n{body}").into_bytes()).expect("the header is known")
+        Sheet::parse(format!("\u{feff}{RETAIL_HEADER}\r\n{body}").into_bytes())
+            .expect("the header is known")
     }
 
     /// The line numbers of the rows; a malformed one with a minus.
@@ -234,8 +276,14 @@ mod tests {
     fn a_quoted_field_may_hold_commas_and_line_breaks() {
         let sheet = retail("1,A,\"a, \"\"b\"\"\nc\",1,d,1,c,UK\n2,B,12\" RULER,1,d,1,c,UK\n");
         assert_eq!(lines(&sheet), [2, 4]);
-        assert_eq!(&sheet.rows[0].fields.as_ref().expect("a sound row")[2], "a, \"b\"\nc");
-        assert_eq!(&sheet.rows[1].fields.as_ref().expect("a sound row")[2], "12\" RULER");
+        assert_eq!(
+            &sheet.rows[0].fields.as_ref().expect("a sound row")[2],
+            "a, \"b\"\nc"
+        );
+        assert_eq!(
+            &sheet.rows[1].fields.as_ref().expect("a sound row")[2],
+            "12\" RULER"
+        );
     }
 
     #[test]
@@ -250,22 +298,41 @@ mod tests {
     fn bytes_that_are_no_text_cost_their_own_line_only() {
         let mut bytes = format!("{RETAIL_HEADER}\n").into_bytes();
         bytes.extend(b"1,A,caf\xe9,1,d,1,c,UK\n2,B,y\0,1,d,1,c,UK\n3,C,z,1,d,1,c,UK\n");
-        assert_eq!(lines(&Sheet::parse(bytes).expect("the header is known")), [-2, -3, 4]);
+        assert_eq!(
+            lines(&Sheet::parse(bytes).expect("the header is known")),
+            [-2, -3, 4]
+        );
     }
 
     #[test]
     fn what_is_no_csv_is_refused_by_its_beginning() {
-        for bytes in [&b""[..], b"\x7fELF\x02\x01\0\0", b"\0\0\0\0", b"a,b,c\n1,2,3\n", b"\xff\xfes\0k\0u\0", b"{\"a\":1}"] {
+        for bytes in [
+            &b""[..],
+            b"\x7fELF\x02\x01\0\0",
+            b"\0\0\0\0",
+            b"a,b,c\n1,2,3\n",
+            b"\xff\xfes\0k\0u\0",
+            b"{\"a\":1}",
+        ] {
             assert!(Sheet::parse(bytes.to_vec()).is_err(), "{bytes:?}");
         }
-        assert!(matches!(Sheet::open(Path::new("/")), Err(Error::Unreadable { .. })));
-        assert!(matches!(Sheet::open(Path::new("/dev/zero")), Err(Error::UnknownHeader { .. })));
+        assert!(matches!(
+            Sheet::open(Path::new("/")),
+            Err(Error::Unreadable { .. })
+        ));
+        assert!(matches!(
+            Sheet::open(Path::new("/dev/zero")),
+            Err(Error::UnknownHeader { .. })
+        ));
     }
 
     #[test]
     fn the_two_forms_are_told_apart_by_the_header() {
         let catalogue = Sheet::parse(format!("{CATALOGUE_HEADER}\nA-1,x,y,1,GBP,5\n").into_bytes());
-        assert_eq!(catalogue.expect("the header is known").form, Form::Catalogue);
+        assert_eq!(
+            catalogue.expect("the header is known").form,
+            Form::Catalogue
+        );
         assert_eq!(retail("").form, Form::Retail);
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::account::{Account, Fate};
 use super::own_form;
 use super::record::{self, Line, Record, Skip};
-use super::sheet::{Form, Row, Sheet};
+use super::rows::Row;
+use super::sheet::{Form, Sheet};
 use crate::catalogue::{Product, Sku};
 
 /// A product to be put into the catalogue, and how many units of it to stock.

@@ -7,7 +7,7 @@ use csv::StringRecord;
 use super::goods::Goods;
 use super::price;
 use super::record::Skip;
-use super::sheet::Row;
+use super::rows::Row;
 use crate::catalogue::{Product, Sku};
 
 /// The most units of one product that a row may stock.

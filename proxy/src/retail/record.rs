@@ -3,7 +3,7 @@
 use csv::StringRecord;
 
 use super::price;
-use super::sheet::Row;
+use super::rows::Row;
 use crate::catalogue::Sku;
 use crate::orders::MAX_QUANTITY;
 

@@ -71,7 +71,7 @@ pub fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::account::{Fate, Outcome};
-    use super::super::sheet::Row;
+    use super::super::rows::Row;
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@ mod crowd;
 mod order_log;
 mod progress;
 mod report;
+mod sessions;
 mod shop;
 mod shopper;
 

@@ -208,6 +208,11 @@ fn problem(status: StatusCode, body: &Value) -> String {
     slug.map_or_else(|| format!("status {}", status.as_u16()), str::to_owned)
 }
 
+/// A problem's name as words for a report.
+pub(super) fn in_words(slug: &str) -> String {
+    slug.replace(['-', '_'], " ")
+}
+
 /// Whether the same request may get another answer soon. Out of stock may, too, but a shopper who
 /// is told so leaves.
 fn is_worth_repeating(status: StatusCode, problem: &str) -> bool {

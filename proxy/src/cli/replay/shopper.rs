@@ -1,17 +1,17 @@
 //! One shopper: views the goods, orders them, brings them back.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::order_log::OrderLog;
-use super::shop::{Answer, Shop, Unknown};
+use super::sessions::Sessions;
+use super::shop::{Answer, Shop, Unknown, in_words};
 use crate::catalogue::Sku;
 use crate::retail::account::{Fate, Outcome};
 use crate::retail::invoice::Invoice;
@@ -31,7 +31,7 @@ pub(super) struct Shopper {
     run_id: String,
     card: String,
     orders: Option<OrderLog>,
-    sessions: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
+    sessions: Sessions,
     currency: OnceLock<String>,
 }
 
@@ -60,7 +60,7 @@ impl Shopper {
             run_id,
             card,
             orders,
-            sessions: Mutex::default(),
+            sessions: Sessions::default(),
             currency: OnceLock::new(),
         }
     }
@@ -145,7 +145,7 @@ impl Shopper {
     /// The confirmed order, or why there is none.
     async fn order(&self, invoice: &Invoice) -> Result<Result<Order, String>, Unknown> {
         let customer = invoice.customer.as_deref().unwrap_or(&invoice.number);
-        let mut token = self.session(customer).await?;
+        let mut token = self.sessions.of(&self.shop, customer).await?;
         self.look_around(&token, invoice).await;
         let body = json!({ "items": invoice.items(), "payment": { "card": self.card } });
         let key = format!("replay:{}:{}", self.run_id, invoice.number);
@@ -163,7 +163,7 @@ impl Shopper {
                     maybe_heard: false,
                     ..
                 } => {
-                    let renewed = self.renew_session(customer, &token).await?;
+                    let renewed = self.sessions.renew(&self.shop, customer, &token).await?;
                     if renewed == token {
                         return Ok(Err("no session".into()));
                     }
@@ -230,49 +230,6 @@ impl Shopper {
             }
         }
     }
-
-    /// The customer's session; two invoices of one customer share it.
-    async fn session(&self, customer: &str) -> Result<String, Unknown> {
-        let cell = Arc::clone(self.cells().entry(customer.to_owned()).or_default());
-        cell.get_or_try_init(|| self.start_session()).await.cloned()
-    }
-
-    async fn renew_session(&self, customer: &str, ended: &str) -> Result<String, Unknown> {
-        {
-            let mut cells = self.cells();
-            // Another invoice of the customer may have renewed it already.
-            if cells
-                .get(customer)
-                .and_then(|cell| cell.get())
-                .is_some_and(|token| token == ended)
-            {
-                cells.remove(customer);
-            }
-        }
-        self.session(customer).await
-    }
-
-    async fn start_session(&self) -> Result<String, Unknown> {
-        match self
-            .shop
-            .insist(self.shop.post("/v1/sessions", &json!({})))
-            .await?
-        {
-            Answer::Done(session) => match session["token"].as_str() {
-                Some(token) => Ok(token.to_owned()),
-                None => Err(Unknown("the shop's session has no token".into())),
-            },
-            Answer::No { problem, .. } => {
-                Err(Unknown(format!("no session: {}", in_words(&problem))))
-            }
-        }
-    }
-
-    fn cells(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<OnceCell<String>>>> {
-        self.sessions
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
 }
 
 fn read_order(answer: Value) -> Result<Order, Unknown> {
@@ -297,8 +254,4 @@ fn fate(line: &Line, outcome: Outcome, reason: &str, amount_minor: i64) -> Fate 
         units: line.quantity,
         amount_minor,
     }
-}
-
-fn in_words(slug: &str) -> String {
-    slug.replace(['-', '_'], " ")
 }

@@ -90,12 +90,7 @@ impl Home {
     /// A file of this home that only its owner may read, for what holds a password.
     pub fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options
-            .open(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        file.write_all(text.as_bytes())?;
+        write_private(&path, text)?;
         Ok(path)
     }
 
@@ -113,6 +108,16 @@ impl Home {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    file.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The top of the checkout: where the tests are run from, or were built.

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
 
 use crate::data::{self, Home};
 use crate::process::Launch;
@@ -95,6 +98,25 @@ impl Kafka {
             .server)
     }
 
+    /// Whether the broker is one of our own.
+    pub fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+
+    /// Creates a topic unless it is there.
+    pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create()?;
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let created = admin.create_topics([&topic], &AdminOptions::new());
+        for outcome in futures::executor::block_on(created)? {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) => bail!("the topic {name} cannot be created: {code}"),
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the brokers tell of at least one broker.
     pub fn answers(&self) -> bool {
         let mut config = ClientConfig::new();
@@ -105,6 +127,15 @@ impl Kafka {
             .create::<BaseConsumer>()
             .and_then(|consumer| consumer.fetch_metadata(None, Duration::from_secs(2)));
         metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
+    }
+
+    /// Says nothing on standard error about a broker that is not up yet.
+    fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set_log_level(RDKafkaLogLevel::Emerg);
+        config
     }
 }
 

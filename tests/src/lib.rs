@@ -48,5 +48,8 @@ pub mod probe;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod saga_events;
 pub mod server;
+pub mod shop;
+pub mod stack;
 pub mod wait;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
 use crate::data::Home;
 use crate::ports;
@@ -68,6 +69,24 @@ impl Mysql {
     /// The URL of one of its databases, password included.
     pub fn url(&self, database: &str) -> String {
         format!("{}/{database}", self.base_url)
+    }
+
+    /// Whether the server is one of our own.
+    pub fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+
+    /// Creates a database unless it is there.
+    pub fn create_database(&self, name: &str) -> Result<()> {
+        let statement = format!("CREATE DATABASE IF NOT EXISTS `{name}`");
+        blocking(async {
+            let mut connection = MySqlConnection::connect(&self.url("")).await?;
+            sqlx::query(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+            Ok(())
+        })
+        .with_context(|| format!("cannot create the database {name}"))
     }
 
     /// The port of a private server.
@@ -208,6 +227,19 @@ fn greets(port: u16) -> bool {
         Ok(packet)
     };
     greeting().is_ok_and(|packet| packet[4] == 10)
+}
+
+/// Waits for a future on a thread of its own, so that it may be called within a runtime and without one.
+fn blocking<T: Send>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = scope.spawn(move || runtime.block_on(future));
+        thread
+            .join()
+            .unwrap_or_else(|_| bail!("the thread that talks to the database panicked"))
+    })
 }
 
 fn without_database(url: &str) -> &str {

@@ -113,6 +113,12 @@ impl Redis {
         Ok(connection)
     }
 
+    /// Whether it runs a module that has been built anew since.
+    pub fn runs_replaced_module(&self) -> bool {
+        self.server()
+            .is_ok_and(|server| server.runs_replaced_file("libholdfast.so"))
+    }
+
     /// Starts it on the same port and the same files if it does not run, and waits until it answers.
     pub fn start_again(&self) -> Result<()> {
         let private = self.private()?;

@@ -1,0 +1,44 @@
+# Everything one types to work on Holdfast. The programs do the work; this file names them.
+
+# rustup puts it there; the shell that runs make may not know yet.
+CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
+# Where cargo builds, so that a target folder of one's own is found again.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/release
+STACK = $(BUILT)/holdfast-stack
+
+.DEFAULT_GOAL := help
+.PHONY: help install build up demo status down test lint bench
+
+help: ## Show this list
+	@echo "Holdfast: a shop that stays honest under a rush"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: ## Install what the machine lacks (Debian)
+	@deploy/install.sh
+
+build: install ## Build everything, optimised
+	$(CARGO) build --release --workspace
+
+up: build ## Start the whole stack and watch the shop sell
+	@$(STACK) up
+
+demo: ## Watch the shop sell again
+	@$(STACK) demo
+
+status: ## Tell what runs, and where
+	@$(STACK) status
+
+down: ## Stop the stack; its data stays
+	@if [ -x $(STACK) ]; then $(STACK) down; else echo "nothing runs: the stack was never built"; fi
+
+test: build lint ## Check formatting, lints and docs, and run every test
+	$(CARGO) test --release --workspace
+
+lint: ## Check formatting, lints and docs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+bench: build ## Measure the pure cores
+	$(CARGO) bench --workspace

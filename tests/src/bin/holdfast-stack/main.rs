@@ -1,0 +1,40 @@
+//! `make up`, `make down` and what is between them: the stack as private servers on this machine.
+
+mod demo;
+mod down;
+mod status;
+mod up;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Runs Holdfast's whole stack on this machine: Redis with the module, MariaDB, Kafka, a payment sandbox and the proxy.
+///
+/// All of it is private: on 127.0.0.1, with its files and logs in the data folder, apart from any server of the system.
+#[derive(Parser)]
+#[command(name = "holdfast-stack")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start what does not run yet, and show the shop selling.
+    Up(up::Options),
+    /// Stop everything; the data stays.
+    Down,
+    /// Tell what runs, and where.
+    Status,
+    /// Show the shop selling again.
+    Demo,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Up(options) => up::run(&options),
+        Command::Down => down::run(),
+        Command::Status => status::run(),
+        Command::Demo => demo::run(&status::Addresses::read()?),
+    }
+}

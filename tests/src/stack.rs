@@ -1,0 +1,142 @@
+//! The whole stack of a test: Redis with the module, MariaDB, Kafka, the payment sandbox and the proxy.
+
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::data;
+use crate::kafka::Kafka;
+use crate::mysql::Mysql;
+use crate::payment::Payment;
+use crate::proxy::{Proxy, ProxyOptions};
+use crate::redis::{Redis, RedisOptions};
+
+/// Partitions of the topic of events: several, so that events of one order that went astray would show.
+pub const PARTITIONS: i32 = 6;
+/// The topic when Kafka is a private one.
+pub const TOPIC: &str = "holdfast.orders";
+
+/// What a test wants of its stack.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    /// How Redis is started.
+    pub redis: RedisOptions,
+    /// Whether Kafka is started. If not, its address is known all the same, and the test may start it later.
+    pub kafka: bool,
+    /// A CSV file that is imported before the proxy opens.
+    pub catalogue: Option<PathBuf>,
+    /// Settings of the proxy, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for StackOptions {
+    fn default() -> StackOptions {
+        StackOptions {
+            redis: RedisOptions::default(),
+            kafka: true,
+            catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// A running shop. The fields are dropped in this order: the proxy first.
+#[derive(Debug)]
+pub struct Stack {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The payment sandbox.
+    pub payment: Payment,
+    /// The broker, which may not have been started.
+    pub kafka: Kafka,
+    /// The database server.
+    pub mysql: Mysql,
+    /// Redis with the module.
+    pub redis: Redis,
+    database: String,
+    topic: String,
+}
+
+impl Stack {
+    /// Starts everything, side by side where nothing depends on the other, migrates and imports.
+    pub fn start(options: StackOptions) -> Result<Stack> {
+        let kafka = Kafka::reserve(None)?;
+        // A server that is shared with others gets names of this process's own.
+        let suffix = std::process::id();
+        let topic = if kafka.is_private() {
+            TOPIC.to_owned()
+        } else {
+            format!("{TOPIC}.{suffix}")
+        };
+
+        let (redis, mysql, payment, started) = thread::scope(|scope| {
+            let redis = scope.spawn(|| Redis::start(options.redis.clone()));
+            let mysql = scope.spawn(|| Mysql::start(None));
+            let broker = scope.spawn(|| match options.kafka {
+                true => kafka
+                    .start()
+                    .and_then(|()| kafka.create_topic(&topic, PARTITIONS)),
+                false => Ok(()),
+            });
+            let payment = Payment::start(None);
+            (join(redis), join(mysql), payment, join(broker))
+        });
+        started?;
+        let (redis, mysql, payment) = (redis?, mysql?, payment?);
+        let database = match mysql.is_private() {
+            true => "holdfast".to_owned(),
+            false => format!("holdfast_test_{suffix}"),
+        };
+        mysql.create_database(&database)?;
+
+        let proxy = Proxy::configure(ProxyOptions {
+            redis_url: redis.url().to_owned(),
+            mysql_url: mysql.url(&database),
+            kafka_brokers: kafka.brokers().to_owned(),
+            kafka_topic: Some(topic.clone()),
+            payment_url: payment.url(),
+            environment: options.environment,
+            ..ProxyOptions::default()
+        })?;
+        proxy.run(&["migrate"])?;
+        if let Some(catalogue) = &options.catalogue {
+            let path = catalogue
+                .to_str()
+                .context("the catalogue's path is not UTF-8")?;
+            proxy.run(&["import", path])?;
+        }
+        proxy.start()?;
+        Ok(Stack {
+            proxy,
+            payment,
+            kafka,
+            mysql,
+            redis,
+            database,
+            topic,
+        })
+    }
+
+    /// The URL of the shop's database.
+    pub fn database_url(&self) -> String {
+        self.mysql.url(&self.database)
+    }
+
+    /// The topic of the shop's events.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Starts the broker that was left out, or stopped, and waits until it answers.
+    pub fn start_kafka(&self) -> Result<()> {
+        self.kafka.start()?;
+        self.kafka.create_topic(&self.topic, PARTITIONS)
+    }
+}
+
+fn join<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    handle
+        .join()
+        .unwrap_or_else(|_| Err(anyhow!("a thread that starts a server panicked")))
+}

@@ -1,1 +1,16 @@
-//! placeholder
+//! `libholdfast.so`: the `INV.*` and `SESSION.*` commands for Redis and Valkey.
+//!
+//! The shell around the two pure crates: it parses arguments, opens keys, asks the ledger or the session what a
+//! command comes to, applies and replicates the effects, and replies. What is registered with the server is the
+//! table in [`commands`], the two types in [`datatype`], and the timer and the events of [`expiry`].
+//!
+//! All unsafe code is in [`ffi`]; the rest cannot reach the server but through it.
+
+mod args;
+mod commands;
+mod datatype;
+mod events;
+mod expiry;
+mod ffi;
+mod replicate;
+mod reply;

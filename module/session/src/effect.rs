@@ -183,7 +183,7 @@ impl Effect {
                 })
             }
             (b"SET", pairs) => {
-                if pairs.is_empty() || pairs.len() % 2 != 0 {
+                if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
                     return Err(TextError::Arity);
                 }
                 let pairs = pairs

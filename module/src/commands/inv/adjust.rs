@@ -1,0 +1,47 @@
+//! `INV.ADJUST key delta [ID adjustment-id] [IF seq] [FORCE]`
+
+use holdfast_stock::{Command, MAX_UNITS};
+
+use crate::args::{self, MAX_NUMBER, Options};
+use crate::commands::stock;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, delta, rest @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let most = MAX_UNITS as i64;
+    let delta = args::whole(delta, "delta", -most..=most)?;
+    if delta == 0 {
+        return Err(Failure::error(
+            "delta must not be 0, which would change nothing",
+        ));
+    }
+    let (mut id, mut only_if, mut force) = (None, None, None);
+    let mut options = Options::new(rest);
+    while let Some(name) = options.next_name() {
+        match name.as_slice() {
+            b"ID" => {
+                let value = args::id(options.value()?, "adjustment id")?;
+                options.once(&mut id, value)?;
+            }
+            b"IF" => {
+                let seq = args::number(options.value()?, "seq", 0, MAX_NUMBER)?;
+                options.once(&mut only_if, seq)?;
+            }
+            b"FORCE" => options.once(&mut force, ())?,
+            _ => return Err(options.unknown("ID adjustment-id, IF seq and FORCE")),
+        }
+    }
+    stock::run(
+        context,
+        key,
+        &Command::Adjust {
+            delta,
+            id,
+            only_if,
+            force: force.is_some(),
+        },
+    )
+}

@@ -1,0 +1,33 @@
+//! `INV.APPLY key seq effect…`, by which replicas and the AOF follow a primary. It decides nothing, but checks
+//! everything: whoever is allowed to use it cannot make a ledger that contradicts itself.
+
+use holdfast_stock::{Effect, Ledger};
+
+use crate::args::{self, MAX_NUMBER};
+use crate::commands::stock;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply, quoted};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, seq, effect @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let seq = args::number(seq, "seq", 1, MAX_NUMBER)?;
+    let effect: Vec<_> = effect.iter().map(Arg::bytes).collect();
+    let effect = Effect::from_args(&effect)
+        .map_err(|error| Failure::error(format!("this is no effect: {error}")))?;
+    let present = context.open(key).value::<Ledger>()?.map_or(0, Ledger::seq);
+    if present.checked_add(effect.changes()) != Some(seq) {
+        let key = quoted(key);
+        let gap = format!(
+            "the ledger at {key} is at seq {present}, so this effect cannot take it to {seq}"
+        );
+        context.warn(&format!(
+            "holdfast: {gap}; this node has missed a change and must be synchronized anew"
+        ));
+        return Err(Failure::error(gap));
+    }
+    stock::change_only(context, key, &[effect], |_, _| {})?;
+    context.replicate_verbatim();
+    Ok(Reply::Word("OK"))
+}

@@ -1,0 +1,27 @@
+//! `INV.CONFIRM key hold-id [QUANTITY n] [LATE quantity]`
+
+use holdfast_stock::Command;
+
+use crate::args::{self, Options};
+use crate::commands::stock;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, id, rest @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let id = args::id(id, "hold id")?;
+    let (mut quantity, mut late) = (None, None);
+    let mut options = Options::new(rest);
+    while let Some(name) = options.next_name() {
+        let slot = match name.as_slice() {
+            b"QUANTITY" => &mut quantity,
+            b"LATE" => &mut late,
+            _ => return Err(options.unknown("QUANTITY n and LATE quantity")),
+        };
+        let value = args::quantity(options.value()?)?;
+        options.once(slot, value)?;
+    }
+    stock::run(context, key, &Command::Confirm { id, quantity, late })
+}

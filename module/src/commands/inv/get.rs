@@ -1,0 +1,27 @@
+//! `INV.GET key`
+
+use holdfast_stock::Ledger;
+
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key] = args else {
+        return Err(Failure::Arity);
+    };
+    let open = context.open(key);
+    let Some(ledger) = open.value::<Ledger>()? else {
+        return Ok(Reply::Null);
+    };
+    let summary = ledger.summary(context.now_ms());
+    Ok(Reply::map([
+        ("on_hand", Reply::number(summary.on_hand)),
+        ("held", Reply::number(summary.held)),
+        ("prepared", Reply::number(summary.prepared)),
+        ("available", Reply::number(summary.available)),
+        ("sold", Reply::number(summary.sold)),
+        ("seq", Reply::number(summary.seq)),
+        ("holds", Reply::number(summary.holds)),
+        ("shortfall", Reply::number(summary.shortfall)),
+    ]))
+}

@@ -1,0 +1,36 @@
+//! `INV.HOLD key hold-id`
+
+use holdfast_stock::{Ledger, Standing, State};
+
+use crate::args;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, id] = args else {
+        return Err(Failure::Arity);
+    };
+    let id = args::id(id, "hold id")?;
+    let open = context.open(key);
+    let Some(ledger) = open.value::<Ledger>()? else {
+        return Ok(Reply::Null);
+    };
+    let (state, quantity, deadline_ms) = match ledger.standing(&id, context.now_ms()) {
+        Standing::Unknown => return Ok(Reply::Null),
+        Standing::Live(hold) => {
+            let state = match hold.state {
+                State::Held { .. } => "HELD",
+                State::Prepared { .. } => "PREPARED",
+            };
+            (state, hold.quantity, hold.deadline_ms())
+        }
+        Standing::Due(hold) => ("EXPIRED", hold.quantity, 0),
+        Standing::Finished(outcome) => (outcome.ending.word().as_str(), outcome.quantity, 0),
+    };
+    Ok(Reply::map([
+        ("id", Reply::Bulk(id.to_bytes())),
+        ("state", Reply::Word(state)),
+        ("quantity", Reply::number(quantity)),
+        ("deadline", Reply::number(deadline_ms)),
+    ]))
+}

@@ -1,0 +1,89 @@
+//! `INV.MRESERVE numkeys key [key …] hold-id quantity [quantity …] [PX ms | PXAT unix-ms]`
+
+use std::collections::BTreeSet;
+
+use holdfast_stock::{Command, Decision, Ledger, Word};
+
+use crate::args;
+use crate::commands::inv::reserve::deadline;
+use crate::commands::stock;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply, quoted};
+
+/// More lines than any order has; it keeps one command from stopping the server.
+const MAX_KEYS: u64 = 1024;
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, numkeys, rest @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let numkeys = args::number(numkeys, "numkeys", 1, MAX_KEYS)? as usize;
+    let Some((keys, [id, rest @ ..])) = rest.split_at_checked(numkeys) else {
+        return Err(Failure::Arity);
+    };
+    let Some((quantities, rest)) = rest.split_at_checked(numkeys) else {
+        return Err(Failure::Arity);
+    };
+    let id = args::id(id, "hold id")?;
+    let until = deadline(rest)?;
+    let mut known = BTreeSet::new();
+    if let Some(twice) = keys.iter().find(|key| !known.insert(key.bytes())) {
+        let key = quoted(twice);
+        return Err(Failure::error(format!(
+            "key {key} is given twice; add its quantities up and give it once"
+        )));
+    }
+
+    let now_ms = context.now_ms();
+    let mut lines = Vec::with_capacity(numkeys);
+    for (key, quantity) in keys.iter().zip(quantities) {
+        let quantity = args::quantity(quantity)?;
+        let command = Command::Reserve {
+            id: id.clone(),
+            quantity,
+            until,
+        };
+        lines.push((key, stock::decide(context, key, &command, now_ms)?));
+    }
+
+    if let Some(word) = lines
+        .iter()
+        .map(|(_, line)| line.word)
+        .find(|word| *word != Word::Reserved)
+    {
+        return refuse(context, word, &lines, now_ms);
+    }
+    let mut replies = vec![Reply::Word(Word::Reserved.as_str())];
+    for (key, line) in &lines {
+        replies.push(stock::complete(context, key, line)?);
+    }
+    Ok(Reply::Array(replies))
+}
+
+/// Nothing is taken on any line; those that would have been are answered with `OK`.
+fn refuse(
+    context: &Context,
+    word: Word,
+    lines: &[(&Arg<'_>, Decision)],
+    now_ms: u64,
+) -> Result<Reply, Failure> {
+    let mut replies = vec![Reply::Word(word.as_str())];
+    for (key, line) in lines {
+        let open = context.open(key);
+        let at_fault = line.word != Word::Reserved;
+        let blank = Decision {
+            word: Word::Ok,
+            deadline_ms: 0,
+            replayed: false,
+            effects: Vec::new(),
+        };
+        let line = if at_fault { line } else { &blank };
+        replies.push(stock::answer(
+            line,
+            line.word.as_str(),
+            open.value::<Ledger>()?,
+            now_ms,
+        ));
+    }
+    Ok(Reply::Array(replies))
+}

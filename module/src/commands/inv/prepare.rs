@@ -1,0 +1,27 @@
+//! `INV.PREPARE key hold-id [LATE quantity]`
+
+use holdfast_stock::Command;
+
+use crate::args::{self, Options};
+use crate::commands::stock;
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, id, rest @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let id = args::id(id, "hold id")?;
+    let mut late = None;
+    let mut options = Options::new(rest);
+    while let Some(name) = options.next_name() {
+        match name.as_slice() {
+            b"LATE" => {
+                let quantity = args::quantity(options.value()?)?;
+                options.once(&mut late, quantity)?;
+            }
+            _ => return Err(options.unknown("LATE quantity")),
+        }
+    }
+    stock::run(context, key, &Command::Prepare { id, late })
+}

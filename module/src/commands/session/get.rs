@@ -1,0 +1,58 @@
+//! `SESSION.GET key [field …]`
+
+use holdfast_session::{Left, Record};
+
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+/// What a free field's name is prefixed with where it stands beside the session's own.
+const FREE: &[u8] = b"field:";
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, names @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let open = context.open(key);
+    let live = open
+        .value::<Record>()?
+        .and_then(|record| Some((record, record.left(context.now_ms()).ok()?)));
+    let Some((record, left)) = live else {
+        return Ok(Reply::Null);
+    };
+    if names.is_empty() {
+        let free = record
+            .fields()
+            .iter()
+            .map(|(name, value)| ([FREE, name].concat(), Reply::bulk(value)));
+        let own = OWN
+            .iter()
+            .map(|(name, read)| (name.as_bytes().to_vec(), read(record, &left)));
+        return Ok(Reply::Map(own.chain(free).collect()));
+    }
+    let value = |name: &[u8]| match OWN.iter().find(|(own, _)| own.as_bytes() == name) {
+        Some((_, read)) => read(record, &left),
+        None => {
+            let name = name.strip_prefix(FREE).unwrap_or(name);
+            record.fields().get(name).map_or(Reply::Null, Reply::bulk)
+        }
+    };
+    Ok(Reply::Array(names.iter().map(|name| value(name)).collect()))
+}
+
+type Read = fn(&Record, &Left) -> Reply;
+
+/// The session's own fields.
+const OWN: [(&str, Read); 8] = [
+    ("user", |record, _| Reply::bulk(record.user())),
+    ("roles", |record, _| Reply::bulk(record.roles())),
+    ("login_ms", |record, _| Reply::number(record.login_ms())),
+    ("activity_ms", |record, _| {
+        Reply::number(record.activity_ms())
+    }),
+    ("page", |record, _| Reply::bulk(record.page())),
+    ("page_views", |record, _| Reply::number(record.page_views())),
+    ("idle_ms_left", |_, left| Reply::number(left.idle_ms)),
+    ("absolute_ms_left", |_, left| {
+        Reply::number(left.absolute_ms)
+    }),
+];

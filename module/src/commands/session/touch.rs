@@ -1,0 +1,82 @@
+//! `SESSION.TOUCH key digest [PAGE p] [ITEM sku] [RATE burst count period-s]`
+
+use holdfast_session::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
+use holdfast_session::{Rate, Record, State, Touch, Touched};
+
+use super::change;
+use crate::args::{self, MAX_NUMBER, Options};
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let [_, key, digest, rest @ ..] = args else {
+        return Err(Failure::Arity);
+    };
+    let digest = args::digest(digest, "digest")?;
+    let (mut page, mut item, mut rate) = (None, None, None);
+    let mut options = Options::new(rest);
+    while let Some(name) = options.next_name() {
+        match name.as_slice() {
+            b"PAGE" => {
+                let value = args::text(options.value()?, "page", 0, MAX_PAGE_BYTES)?;
+                options.once(&mut page, value)?;
+            }
+            b"ITEM" => {
+                let value = args::text(options.value()?, "item", 1, MAX_ITEM_BYTES)?;
+                options.once(&mut item, value)?;
+            }
+            b"RATE" => {
+                let value = read_rate(&mut options)?;
+                options.once(&mut rate, value)?;
+            }
+            _ => return Err(options.unknown("PAGE p, ITEM sku and RATE burst count period-s")),
+        }
+    }
+    let touch = Touch {
+        digest,
+        page,
+        item,
+        rate,
+    };
+    let touched = match context.open(key).value::<Record>()? {
+        Some(record) => record.touch(&touch, context.now_ms()),
+        None => Touched::refused(State::Absent),
+    };
+    if let Some(effect) = &touched.effect {
+        change(context, key, effect)?;
+    }
+    let open = context.open(key);
+    let live = matches!(touched.state, State::Ok | State::RateLimited);
+    let record = open.value::<Record>()?.filter(|_| live);
+    let mut reply = vec![
+        Reply::Word(touched.state.as_str()),
+        Reply::bulk(record.map_or(b"", Record::user)),
+        Reply::bulk(record.map_or(b"", Record::roles)),
+        Reply::number(record.map_or(0, Record::page_views)),
+        Reply::number(touched.left.idle_ms),
+        Reply::number(touched.left.absolute_ms),
+    ];
+    if rate.is_some() {
+        reply.extend(match touched.verdict {
+            Some(verdict) => [
+                Reply::Integer(verdict.limited.into()),
+                Reply::number(verdict.limit),
+                Reply::number(verdict.remaining),
+                Reply::Integer(verdict.retry_after_s),
+                Reply::number(verdict.reset_after_s),
+            ],
+            None => [0; 5].map(Reply::Integer),
+        });
+    }
+    Ok(Reply::Array(reply))
+}
+
+/// `burst count period-s`
+fn read_rate(options: &mut Options<'_>) -> Result<Rate, Failure> {
+    let burst = args::number(options.value()?, "burst", 0, MAX_NUMBER)?;
+    let count = args::number(options.value()?, "count", 1, MAX_NUMBER)?;
+    let period_s = args::number(options.value()?, "period-s", 1, MAX_NUMBER)?;
+    Rate::new(burst, count, period_s).ok_or_else(|| {
+        Failure::error("RATE is out of range: more than one a nanosecond, or a burst that takes over ten years to refill")
+    })
+}

@@ -1,0 +1,122 @@
+//! What the stock commands share: decide on a key, change it, answer.
+
+use holdfast_stock::{Command, Decision, Effect, Ledger};
+
+use crate::ffi::{Arg, Context};
+use crate::reply::{Failure, Reply};
+use crate::{expiry, replicate};
+
+/// Runs a command on a key that must exist.
+pub(crate) fn run(
+    context: &mut Context,
+    key: &Arg<'_>,
+    command: &Command,
+) -> Result<Reply, Failure> {
+    let decision = decide(context, key, command, context.now_ms())?;
+    complete(context, key, &decision)
+}
+
+/// What the command comes to on a key that must exist; nothing is changed.
+pub(crate) fn decide(
+    context: &Context,
+    key: &Arg<'_>,
+    command: &Command,
+    now_ms: u64,
+) -> Result<Decision, Failure> {
+    let open = context.open(key);
+    let ledger = open
+        .value::<Ledger>()?
+        .ok_or_else(|| Failure::no_stock(key))?;
+    Ok(ledger.decide(command, now_ms)?)
+}
+
+/// Makes the decision true and answers with it.
+pub(crate) fn complete(
+    context: &mut Context,
+    key: &Arg<'_>,
+    decision: &Decision,
+) -> Result<Reply, Failure> {
+    if !decision.effects.is_empty() {
+        change(context, key, &decision.effects)?;
+    }
+    let open = context.open(key);
+    Ok(answer(
+        decision,
+        decision.word.as_str(),
+        open.value::<Ledger>()?,
+        context.now_ms(),
+    ))
+}
+
+/// The five elements that answer every command that changes stock.
+pub(crate) fn answer(
+    decision: &Decision,
+    word: &'static str,
+    ledger: Option<&Ledger>,
+    now_ms: u64,
+) -> Reply {
+    let (available, seq) = ledger.map_or((0, 0), |ledger| (ledger.available(now_ms), ledger.seq()));
+    Reply::Array(vec![
+        Reply::Word(word),
+        Reply::number(available),
+        Reply::number(seq),
+        Reply::number(decision.deadline_ms),
+        Reply::Integer(decision.replayed.into()),
+    ])
+}
+
+/// Applies effects to the stock under the key, creating it for the first count, and replicates them.
+pub(crate) fn change(
+    context: &mut Context,
+    key: &Arg<'_>,
+    effects: &[Effect],
+) -> Result<(), Failure> {
+    let mut applied = Vec::with_capacity(effects.len());
+    let result = change_only(context, key, effects, |seq, effect| {
+        applied.push((seq, effect.clone()))
+    });
+    for (seq, effect) in &applied {
+        replicate::stock(context, key, *seq, effect);
+    }
+    result
+}
+
+/// Applies effects as [`change`] does, and passes those that were applied on instead of replicating them.
+pub(crate) fn change_only(
+    context: &mut Context,
+    key: &Arg<'_>,
+    effects: &[Effect],
+    mut applied: impl FnMut(u64, &Effect),
+) -> Result<(), Failure> {
+    let db = context.selected_db();
+    let mut refused = None;
+    if let Some(mut open) = context.open_mut(key) {
+        let mut new = Ledger::default();
+        let present = open.value::<Ledger>()?;
+        let exists = present.is_some();
+        let ledger = present.unwrap_or(&mut new);
+        for effect in effects {
+            if let Err(inconsistent) = ledger.apply(effect) {
+                refused = Some((effect, inconsistent));
+                break;
+            }
+            applied(ledger.seq(), effect);
+        }
+        expiry::note(db, key.bytes(), ledger);
+        if !exists && new.seq() > 0 {
+            open.put(new);
+        }
+    }
+    match refused {
+        None => Ok(()),
+        Some((effect, inconsistent)) => {
+            let key = crate::reply::quoted(key);
+            context.warn(&format!(
+                "holdfast: effect {effect:?} was refused on {key}: {inconsistent}"
+            ));
+            Err(Failure::error(format!(
+                "the effect was refused on {key}: {inconsistent}"
+            )))
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the server tells of keys and databases, as far as the deadlines must follow it.
+
+use crate::expiry;
+use crate::ffi::{Context, Name};
+
+/// Something happened to a key. Deadlines come with a key that arrives under a new name, database or server.
+pub(crate) fn key_event(context: &Context, event: &[u8], key: &[u8]) {
+    if matches!(
+        event,
+        b"loaded" | b"restore" | b"rename_to" | b"copy_to" | b"move_to"
+    ) {
+        // The name is made anew: one that comes with `loaded` must not be retained, which opening a key does.
+        if let Some(name) = Name::new(key) {
+            expiry::learn(context, &name.arg());
+        }
+    }
+}
+
+/// A database, or all of them, is being emptied.
+pub(crate) fn flushed(db: Option<i32>) {
+    expiry::index().clear(db);
+}
+
+/// Two databases changed places.
+pub(crate) fn swapped(one: i32, other: i32) {
+    expiry::index().swap(one, other);
+}

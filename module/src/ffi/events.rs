@@ -1,0 +1,96 @@
+//! What the server tells of its own accord: the timer, keys that arrive, databases that are emptied or swapped.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::{NonNull, null_mut};
+
+use redis_module::raw;
+
+use super::{Arg, Context, api, guard};
+
+/// Starts the timer and subscribes to the events; false if the server refused.
+pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
+    let kinds = raw::REDISMODULE_NOTIFY_GENERIC | raw::REDISMODULE_NOTIFY_LOADED;
+    // SAFETY: the context is that of loading; the callbacks live as long as the module.
+    unsafe {
+        let told = [
+            api!(RedisModule_SubscribeToKeyspaceEvents)(context, kinds, Some(key_event)),
+            api!(RedisModule_SubscribeToServerEvent)(
+                context,
+                event(raw::REDISMODULE_EVENT_FLUSHDB),
+                Some(flushed),
+            ),
+            api!(RedisModule_SubscribeToServerEvent)(
+                context,
+                event(raw::REDISMODULE_EVENT_SWAPDB),
+                Some(swapped),
+            ),
+        ];
+        start_timer(context, crate::expiry::TICK_MS);
+        told.iter()
+            .all(|status| *status == raw::REDISMODULE_OK as c_int)
+    }
+}
+
+fn event(id: u64) -> raw::RedisModuleEvent {
+    raw::RedisModuleEvent { id, dataver: 1 }
+}
+
+/// # Safety
+/// The context must be that of the running call.
+unsafe fn start_timer(context: *mut raw::RedisModuleCtx, in_ms: i64) {
+    // SAFETY: the caller's; the callback takes no data.
+    unsafe { api!(RedisModule_CreateTimer)(context, in_ms, Some(tick), null_mut()) };
+}
+
+unsafe extern "C" fn tick(raw: *mut raw::RedisModuleCtx, _: *mut c_void) {
+    let next_ms = guard(|| {
+        // SAFETY: the server lends the context for this call.
+        let context = unsafe { Context::from_raw(raw) };
+        context.map(|mut context| crate::expiry::tick(&mut context))
+    });
+    // SAFETY: as above. Whatever happened, the timer goes on.
+    unsafe { start_timer(raw, next_ms.flatten().unwrap_or(crate::expiry::TICK_MS)) };
+}
+
+unsafe extern "C" fn key_event(
+    raw: *mut raw::RedisModuleCtx,
+    _: c_int,
+    event: *const c_char,
+    key: *mut raw::RedisModuleString,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the server lends context, event and key for this call.
+        let context = unsafe { Context::from_raw(raw) };
+        if let (Some(context), Some(key), false) = (context, NonNull::new(key), event.is_null()) {
+            // SAFETY: as above.
+            let (event, key) = unsafe { (CStr::from_ptr(event), Arg::from_raw(key)) };
+            crate::events::key_event(&context, event.to_bytes(), key.bytes());
+        }
+    });
+    raw::REDISMODULE_OK as c_int
+}
+
+unsafe extern "C" fn flushed(
+    _: *mut raw::RedisModuleCtx,
+    _: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
+        // SAFETY: this event's data is a FlushInfo, or absent.
+        let info = unsafe { data.cast::<raw::RedisModuleFlushInfoV1>().as_ref() };
+        guard(|| crate::events::flushed(info.map(|info| info.dbnum).filter(|db| *db >= 0)));
+    }
+}
+
+unsafe extern "C" fn swapped(
+    _: *mut raw::RedisModuleCtx,
+    _: raw::RedisModuleEvent,
+    _: u64,
+    data: *mut c_void,
+) {
+    // SAFETY: this event's data is a SwapDbInfo.
+    if let Some(info) = unsafe { data.cast::<raw::RedisModuleSwapDbInfoV1>().as_ref() } {
+        guard(|| crate::events::swapped(info.dbnum_first, info.dbnum_second));
+    }
+}

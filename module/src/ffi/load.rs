@@ -1,0 +1,134 @@
+//! How the server loads the module.
+
+use std::ffi::c_int;
+use std::ptr::null_mut;
+
+use redis_module::raw;
+
+use super::context::warn;
+use super::{api, datatype, events, guard, register};
+use crate::datatype::{Session, Stock};
+
+/// The entry point: registers types, commands and events, or refuses to load.
+///
+/// # Safety
+/// The server calls it once, with the context of loading.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case)]
+pub unsafe extern "C" fn RedisModule_OnLoad(
+    context: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    // Nothing may be allocated before this: the allocator is the server's, which this call makes known.
+    // SAFETY: the context is that of loading.
+    let known = unsafe {
+        raw::Export_RedisModule_Init(
+            context,
+            c"holdfast".as_ptr(),
+            1,
+            raw::REDISMODULE_APIVER_1 as c_int,
+        )
+    };
+    if known != raw::REDISMODULE_OK as c_int {
+        return raw::REDISMODULE_ERR as c_int;
+    }
+    if !check_api() {
+        return raw::REDISMODULE_ERR as c_int;
+    }
+    let loaded = guard(|| {
+        quiet_panics();
+        if argc > 0 {
+            warn(context, "holdfast takes no module arguments");
+            return false;
+        }
+        // SAFETY: the context is that of loading.
+        unsafe {
+            api!(RedisModule_SetModuleOptions)(
+                context,
+                raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS as c_int,
+            )
+        };
+        datatype::register::<Stock>(context)
+            && datatype::register::<Session>(context)
+            && register::register_all(context)
+            && events::start(context)
+    });
+    (if loaded == Some(true) {
+        raw::REDISMODULE_OK
+    } else {
+        raw::REDISMODULE_ERR
+    }) as c_int
+}
+
+/// Whether the server has every function that `api!` is used for; all are there since Redis 7.0.
+fn check_api() -> bool {
+    macro_rules! all_present {
+        ($($name:ident),* $(,)?) => {
+            // SAFETY: they were set by the initialization, on this thread, and do not change afterwards.
+            $({ let function = unsafe { raw::$name }; function.is_some() })&&*
+        };
+    }
+    all_present!(
+        RedisModule_Alloc,
+        RedisModule_AvoidReplicaTraffic,
+        RedisModule_CloseKey,
+        RedisModule_CreateCommand,
+        RedisModule_CreateDataType,
+        RedisModule_CreateString,
+        RedisModule_CreateTimer,
+        RedisModule_DeleteKey,
+        RedisModule_DigestAddStringBuffer,
+        RedisModule_DigestEndSequence,
+        RedisModule_EmitAOF,
+        RedisModule_Free,
+        RedisModule_FreeString,
+        RedisModule_GetCommand,
+        RedisModule_GetContextFlags,
+        RedisModule_GetSelectedDb,
+        RedisModule_KeyType,
+        RedisModule_LoadStringBuffer,
+        RedisModule_Log,
+        RedisModule_Milliseconds,
+        RedisModule_ModuleTypeGetType,
+        RedisModule_ModuleTypeGetValue,
+        RedisModule_ModuleTypeSetValue,
+        RedisModule_OpenKey,
+        RedisModule_Replicate,
+        RedisModule_ReplicateVerbatim,
+        RedisModule_ReplyWithArray,
+        RedisModule_ReplyWithError,
+        RedisModule_ReplyWithLongLong,
+        RedisModule_ReplyWithMap,
+        RedisModule_ReplyWithNull,
+        RedisModule_ReplyWithStringBuffer,
+        RedisModule_SaveStringBuffer,
+        RedisModule_SelectDb,
+        RedisModule_SetAbsExpire,
+        RedisModule_SetCommandInfo,
+        RedisModule_SetModuleOptions,
+        RedisModule_StringPtrLen,
+        RedisModule_SubscribeToKeyspaceEvents,
+        RedisModule_SubscribeToServerEvent,
+        RedisModule_WrongArity,
+    )
+}
+
+/// A panic is caught by `guard` and answered as an error. It is logged in one line: a backtrace with symbols, which the
+/// default hook prints when RUST_BACKTRACE is set, aborts under Valkey 8.1.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        warn(
+            null_mut(),
+            &format!("holdfast: a bug was caught at {place}: {message}"),
+        );
+    }));
+}

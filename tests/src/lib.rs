@@ -38,6 +38,7 @@
 //! | `HOLDFAST_MODULE`, `HOLDFAST_BIN` | the module and the proxy, instead of those built beside the running program |
 //! | `HOLDFAST_DATA` | the data folder, instead of `data` in the checkout |
 
+pub mod books;
 pub mod data;
 pub mod kafka;
 pub mod mysql;

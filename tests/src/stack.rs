@@ -1,6 +1,7 @@
 //! The whole stack of a test: Redis with the module, MariaDB, Kafka, the payment sandbox and the proxy.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
@@ -62,8 +63,13 @@ impl Stack {
     /// Starts everything, side by side where nothing depends on the other, migrates and imports.
     pub fn start(options: StackOptions) -> Result<Stack> {
         let kafka = Kafka::reserve(None)?;
-        // A server that is shared with others gets names of this process's own.
-        let suffix = std::process::id();
+        // On a server that is shared with others, this stack gets names of its own.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let suffix = format!(
+            "{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let topic = if kafka.is_private() {
             TOPIC.to_owned()
         } else {

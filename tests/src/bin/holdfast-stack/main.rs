@@ -5,7 +5,8 @@ mod down;
 mod status;
 mod up;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Runs Holdfast's whole stack on this machine: Redis with the module, MariaDB, Kafka, a payment sandbox and the proxy.
@@ -30,11 +31,18 @@ enum Command {
     Demo,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Up(options) => up::run(&options),
         Command::Down => down::run(),
         Command::Status => status::run(),
-        Command::Demo => demo::run(&status::Addresses::read()?),
+        Command::Demo => status::Addresses::read().and_then(|addresses| demo::run(&addresses)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast-stack: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

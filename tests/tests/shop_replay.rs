@@ -18,9 +18,12 @@ const HEADER: &str =
     "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
 
 fn start_stack() -> Result<Stack> {
+    // What a killed proxy held and had not written down is given back by its deadline.
+    let hold_ttl = ("HOLDFAST_HOLDS__TTL_MS".to_owned(), "5000".to_owned());
     Stack::start(StackOptions {
         kafka: false,
         catalogue: None,
+        environment: vec![hold_ttl],
         ..StackOptions::default()
     })
 }

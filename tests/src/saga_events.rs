@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -76,8 +78,14 @@ impl EventReader {
 
     /// The next event, waiting at most this long.
     pub fn next(&self, patience: Duration) -> Result<Option<SagaEvent>> {
-        let Some(message) = self.consumer.poll(patience).transpose()? else {
-            return Ok(None);
+        let message = match self.consumer.poll(patience) {
+            Some(Ok(message)) => message,
+            None => return Ok(None),
+            // A broker that is away may come back; the consumer connects again by itself.
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
+            ))) => return Ok(None),
+            Some(Err(error)) => return Err(error.into()),
         };
         let header = |name: &str| {
             let headers = message.headers()?;

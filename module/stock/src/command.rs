@@ -81,7 +81,7 @@ pub enum Until {
 pub enum Misuse {
     /// The same hold id with another quantity.
     #[error(
-        "MISMATCH hold '{id}' is for {quantity} units, not {asked}; use another hold id for another quantity"
+        "MISMATCH hold '{id}' is for quantity {quantity}, not {asked}; use another hold id for another quantity"
     )]
     HoldQuantity {
         /// The hold.
@@ -104,7 +104,7 @@ pub enum Misuse {
         asked: i64,
     },
     /// More units confirmed than held.
-    #[error("EXCEEDS_HOLD hold '{id}' is for {quantity} units, so {asked} cannot be confirmed")]
+    #[error("EXCEEDS_HOLD hold '{id}' is for quantity {quantity}, so {asked} cannot be confirmed")]
     ExceedsHold {
         /// The hold.
         id: Id,

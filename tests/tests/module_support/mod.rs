@@ -1,0 +1,148 @@
+//! What the tests of the module share: servers with the module, and replies as short texts.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use anyhow::Result;
+use holdfast_tests::redis::{Redis, RedisOptions};
+use holdfast_tests::wait;
+use redis::{Connection, Value};
+
+/// A Redis of one's own with the module and DEBUG, without a file unless `args` ask for one.
+pub fn redis(args: &[&str]) -> Result<Redis> {
+    let own = [
+        "--enable-debug-command",
+        "yes",
+        "--appendonly",
+        "no",
+        "--save",
+        "",
+    ];
+    let args = own
+        .iter()
+        .chain(args)
+        .map(|arg| (*arg).to_owned())
+        .collect();
+    Redis::start_private(RedisOptions {
+        args,
+        ..RedisOptions::default()
+    })
+}
+
+/// A replica of it, in step with it.
+pub fn replica(primary: &Redis, args: &[&str]) -> Result<Redis> {
+    let own = [
+        "--enable-debug-command",
+        "yes",
+        "--appendonly",
+        "no",
+        "--save",
+        "",
+    ];
+    let args = own
+        .iter()
+        .chain(args)
+        .map(|arg| (*arg).to_owned())
+        .collect();
+    let replica_of = Some(primary.port()?);
+    let replica = Redis::start_private(RedisOptions {
+        args,
+        replica_of,
+        ..RedisOptions::default()
+    })?;
+    in_step(primary, &replica)?;
+    Ok(replica)
+}
+
+/// Waits until the replica has everything that the primary has sent.
+pub fn in_step(primary: &Redis, replica: &Redis) -> Result<()> {
+    let (mut primary, mut replica) = (primary.connection()?, replica.connection()?);
+    eventually("the replica to be in step", || {
+        let offset = |connection: &mut Connection, name: &str| -> Result<Option<String>> {
+            let info: String = redis::cmd("INFO").arg("replication").query(connection)?;
+            Ok(info
+                .lines()
+                .find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())))
+        };
+        let sent = offset(&mut primary, "master_repl_offset:")?;
+        let up = offset(&mut replica, "master_link_status:")?.as_deref() == Some("up");
+        Ok(up && sent == offset(&mut replica, "slave_repl_offset:")?)
+    })
+}
+
+/// Waits until the condition holds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    wait::until(what, Duration::from_secs(30), || {
+        Ok(condition()?.then_some(()))
+    })
+}
+
+/// Runs a command whose arguments have no spaces, and returns the reply as a text: elements after one another, inner
+/// arrays in brackets, `-` for null, an error after `!`, and `T` in place of a time in Unix milliseconds.
+pub fn ask(connection: &mut Connection, command: &str) -> String {
+    let args: Vec<_> = command
+        .split_ascii_whitespace()
+        .map(str::as_bytes)
+        .collect();
+    ask_bytes(connection, &args)
+}
+
+/// [`ask`] for arguments of any bytes.
+pub fn ask_bytes(connection: &mut Connection, args: &[&[u8]]) -> String {
+    let mut command = redis::Cmd::new();
+    for arg in args {
+        command.arg(*arg);
+    }
+    match command.query::<Value>(connection) {
+        Ok(value) => text(&value),
+        Err(error) => match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("!{code} {detail}"),
+            _ => format!("!{error}"),
+        },
+    }
+}
+
+/// One field of `INV.GET`.
+pub fn stock(connection: &mut Connection, key: &str, field: &str) -> i64 {
+    let fields = ask(connection, &format!("INV.GET {key}"));
+    let mut words = fields.split(' ').skip_while(|word| *word != field);
+    words
+        .nth(1)
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("no {field} in {fields}"))
+}
+
+/// The digest of one key, over everything that its value is made of.
+pub fn digest(connection: &mut Connection, key: &str) -> String {
+    ask(connection, &format!("DEBUG DIGEST-VALUE {key}"))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Nil => "-".to_owned(),
+        Value::Int(number) if *number > 1_600_000_000_000 && *number < 4_000_000_000_000 => {
+            "T".to_owned()
+        }
+        Value::Int(number) => number.to_string(),
+        Value::BulkString(bytes) => bytes.escape_ascii().to_string(),
+        Value::SimpleString(line) => line.clone(),
+        Value::Okay => "OK".to_owned(),
+        Value::Array(elements) => elements.iter().map(inner).collect::<Vec<_>>().join(" "),
+        Value::Map(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| format!("{} {}", inner(name), inner(value)));
+            pairs.collect::<Vec<_>>().join(" ")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn inner(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Map(_) => format!("[{}]", text(value)),
+        value => text(value),
+    }
+}

@@ -40,9 +40,10 @@ pub fn summary(account: &Account, currency: &str) -> String {
 
 fn tally_line(tally: &Tally, currency: &str) -> String {
     let rows = format!(
-        "  {:<9}{:>11} rows",
+        "  {:<9}{:>11} {}",
         tally.outcome.word(),
-        grouped(tally.rows)
+        grouped(tally.rows),
+        if tally.rows == 1 { "row " } else { "rows" }
     );
     let moved = match tally.units {
         0 => String::new(),
@@ -93,10 +94,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "  sold               1 rows       1,200 units        1234.56 GBP"
+            "  sold               1 row        1,200 units        1234.56 GBP"
         );
         assert!(
-            lines[1].starts_with("  skipped            1 rows ")
+            lines[1].starts_with("  skipped            1 row  ")
                 && lines[1].ends_with("  no goods"),
             "{text}"
         );

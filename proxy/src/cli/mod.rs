@@ -49,9 +49,7 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Load products and their stock from a CSV file.
     Import(import::Options),
-    /// Drive real orders from a CSV file through the HTTP API, as shoppers would.
     Replay(replay::Options),
     /// Look at the events in Kafka.
     Events {
@@ -68,7 +66,6 @@ enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum EventsCommand {
-    /// Print events as they arrive, one line each.
     Tail(events::Options),
 }
 

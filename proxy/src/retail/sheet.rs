@@ -21,7 +21,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not there, is a directory, or may not be read.
-    #[error("cannot read the CSV file '{path}': {source}")]
+    #[error("cannot read the CSV file '{path}'")]
     Unreadable {
         /// The path as it was given.
         path: String,

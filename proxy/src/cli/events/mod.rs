@@ -11,9 +11,10 @@ use clap::Args;
 use crate::config::Config;
 use reader::{Message, Reader};
 
-/// Reads the topic of all order events (kafka.topic) and prints one line an event: when it
-/// happened, what happened, to which order, and a sentence. Nothing is committed to Kafka, so
-/// reading changes nothing for anybody else.
+/// Print the events of orders and stock from Kafka as they arrive, one line each.
+///
+/// A line says when it happened, what, to which order, and a sentence more. Nothing is committed to
+/// Kafka, so reading changes nothing for anybody else.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {

@@ -18,19 +18,21 @@ use crate::retail::sheet::{Form, Sheet};
 use crate::store::Store;
 use loading::{Loaded, Loading};
 
-/// Loads products and their stock from a CSV file into MySQL and Redis. The shop may be open
-/// meanwhile. Two forms are read, told apart by the first line:
+/// Load products and their stock from a CSV file.
 ///
-/// The shop's own: sku,name,description,price,currency,stock
+/// They go into MySQL and Redis; the shop may be open meanwhile. Two forms are read, told apart by
+/// the first line:
 ///
-/// The Online Retail data set: InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,
-/// CustomerID,Country. Its sales tell what is sold: a product has the first description and the
-/// first price that a sale or a cancellation of it states, and as much stock as all sales together
-/// take. Postage and other codes that are no goods, write-offs, and lines without a price make no
-/// product.
+/// The shop's own form: sku,name,description,price,currency,stock
 ///
-/// Every row is accounted for. One that cannot be read is named by its line and does not stop the
-/// run. Importing the same file with the same options again changes nothing.
+/// The Online Retail form: InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country.
+/// A product has the first description and the first price that a sale or a cancellation of it
+/// states, and as much stock as all sales together take. Postage and other codes that are no goods
+/// (goods have five digits, with letters behind), write-offs (negative quantities outside
+/// cancellations) and lines without a price make no product.
+///
+/// Every row is accounted for at the end. One that cannot be read is named by its line and does not
+/// stop the run. Importing the same file with the same options again changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {

@@ -26,16 +26,19 @@ use report::Report;
 use shop::Shop;
 use shopper::Shopper;
 
-/// Drives real orders from a CSV file in the columns of the Online Retail data set through the
-/// HTTP API, as shoppers would: a guest session for each customer (for each invoice that names
-/// none), views of what is about to be bought, then the invoice's lines as one order. Lines of one
-/// SKU become one item; an order that the shop refuses counts all its lines as refused.
+/// Drive real orders from a CSV file through the HTTP API, as shoppers would.
+///
+/// The file has the columns of the Online Retail data set. Each customer has a guest session (an
+/// invoice that names no customer has its own), views what is about to be bought, and orders all
+/// lines of the invoice at once; lines of one SKU become one item. An order that the shop refuses
+/// counts all its lines as refused. Cancelled invoices bring their units back into stock.
 ///
 /// The shop may be stopped, killed and started again meanwhile: what got no answer is sent again
 /// under the same Idempotency-Key until it is known what came of it.
 ///
-/// Every row of the file is accounted for: sold, returned, refused (why), skipped (why) or failed
-/// (why: nobody knows what came of it). Exit code 0: the account adds up and nothing failed.
+/// Every row of the file is accounted for at the end: sold, returned, refused (why), skipped (why)
+/// or failed (why; nobody knows what came of it). The exit code is 0 when the rows add up to the
+/// file and none failed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {

@@ -225,12 +225,15 @@ pub fn exists(pid: u32) -> bool {
     started_ticks(pid).is_some()
 }
 
-/// Kills the processes whose notes are found under `folder`: what a crashed run left behind.
+/// Kills the processes whose notes are found in the folders under `folder`: what a crashed run left behind.
 pub fn kill_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if let Some(process) = Process::find(&entry.path()) {
-            // A process that cannot be killed is another user's; the note was not ours to act on.
-            let _ = process.kill();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if let Some(process) = Process::find(&entry.path()) {
+                // A process that cannot be killed is another user's; the note was not ours to act on.
+                let _ = process.kill();
+            }
+            kill_leftovers(&entry.path());
         }
     }
 }

@@ -406,3 +406,35 @@ fn the_server_knows_where_the_keys_are() {
     );
     assert!(ask(c, "COMMAND DOCS INV.RESERVE").contains("Holds units until a deadline"));
 }
+
+#[test]
+fn a_cluster_finds_all_keys_of_a_command() -> Result<()> {
+    let node = redis(&["--cluster-enabled", "yes"])?;
+    let c = &mut node.connection()?;
+    assert_eq!(ask(c, "CLUSTER ADDSLOTSRANGE 0 16383"), "OK");
+    eventually("the cluster", || {
+        Ok(ask(c, "CLUSTER INFO").contains("cluster_state:ok"))
+    })?;
+    for key in ["inv:{a}", "inv:{a}:leeds", "inv:{b}"] {
+        assert_eq!(ask(c, &format!("INV.SET {key} 5")), "OK 5 1 0 0");
+    }
+    assert!(ask(c, "INV.MRESERVE 2 inv:{a} inv:{b} o1 1 1").starts_with("!CROSSSLOT"));
+    assert!(ask(c, "INV.MRESERVE 2 inv:{a} inv:{a}:leeds o1 1 1").starts_with("RESERVED "));
+    Ok(())
+}
+
+#[test]
+fn every_command_has_its_place_in_the_documentation() -> Result<()> {
+    let c = &mut connection();
+    let page = std::fs::read_to_string(holdfast_tests::data::checkout().join("docs/commands.md"))?;
+    let commands = ask(c, "COMMAND LIST FILTERBY MODULE holdfast");
+    assert_eq!(commands.split(' ').count(), 21, "{commands}");
+    for name in commands.split(' ').map(str::to_ascii_uppercase) {
+        assert!(
+            page.contains(&format!("`{name} key"))
+                || page.contains(&format!("`{name} numkeys key")),
+            "{name}"
+        );
+    }
+    Ok(())
+}

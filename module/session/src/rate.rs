@@ -57,8 +57,12 @@ impl Rate {
     pub fn take(&self, tat_ns: u64, now_ms: u64) -> Verdict {
         let (interval, tolerance) = (self.interval_ns(), self.tolerance_ns());
         let now = u128::from(now_ms) * 1_000_000;
-        // A TAT that another rate has left, or a clock that went back, must not lock the session out.
-        let tat = u128::from(tat_ns).clamp(now, now + tolerance);
+        let tat = match u128::from(tat_ns) {
+            // No call of this rate can have left it there: another rate did, or the clock went back. It counts as an
+            // empty bucket with one token back, so that the session is slowed down and not locked out.
+            foreign if foreign > now + tolerance => now + tolerance - interval,
+            tat => tat.max(now),
+        };
         let limited = tat + interval > now + tolerance;
         let ahead = if limited {
             tat - now
@@ -117,6 +121,17 @@ mod tests {
         );
         assert_eq!(fourth.tat_ns, third.tat_ns, "a refused call costs nothing");
         assert!(!rate.take(third.tat_ns, now_ms + 6_000).limited);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_or_another_rate_locks_nobody_out() {
+        let slow = Rate::new(0, 1, 3_600).unwrap();
+        let fast = Rate::new(1, 1, 1).unwrap();
+        let left = slow.take(0, 1_000_000).tat_ns;
+        let first = fast.take(left, 1_000_001);
+        assert!(!first.limited);
+        assert!(fast.take(first.tat_ns, 1_000_002).limited);
+        assert!(!fast.take(first.tat_ns, 1_001_001).limited);
     }
 
     #[test]

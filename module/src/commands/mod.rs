@@ -4,6 +4,9 @@ mod inv;
 mod session;
 pub(crate) mod stock;
 
+use std::ops::Range;
+
+use crate::args;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
@@ -32,6 +35,38 @@ pub(crate) enum Keys {
     Counted(Access),
 }
 
+impl Keys {
+    /// Where the keys stand among the arguments, the command's name being at 0; empty if they cannot be told.
+    pub(crate) fn positions(self, args: &[Arg<'_>]) -> Range<usize> {
+        let positions = match self {
+            Self::First(_) => 1..2,
+            Self::Counted(_) => {
+                let counted = args.get(1).and_then(|arg| numkeys(arg).ok()).unwrap_or(0);
+                2..2 + counted
+            }
+        };
+        if positions.end <= args.len() {
+            positions
+        } else {
+            0..0
+        }
+    }
+
+    pub(crate) fn access(self) -> Access {
+        match self {
+            Self::First(access) | Self::Counted(access) => access,
+        }
+    }
+}
+
+/// More keys than any order has lines; it keeps one command from stopping the server.
+const MAX_KEYS: u64 = 1024;
+
+/// How many keys follow.
+fn numkeys(arg: &[u8]) -> Result<usize, Failure> {
+    args::number(arg, "numkeys", 1, MAX_KEYS).map(|numkeys| numkeys as usize)
+}
+
 /// What a command does to its keys.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
@@ -44,6 +79,8 @@ pub(crate) enum Access {
 const READ: &str = "readonly fast";
 const WRITE: &str = "write fast";
 const TAKE: &str = "write deny-oom fast";
+/// Redis 7.0 does not look at key specifications in a cluster: it must ask the command itself where its keys are.
+const TAKE_OF_MANY: &str = "write deny-oom getkeys-api";
 
 /// Every command of the module.
 pub(crate) static TABLE: &[Command] = &[
@@ -77,7 +114,7 @@ pub(crate) static TABLE: &[Command] = &[
     Command {
         name: "inv.mreserve",
         arity: -5,
-        flags: TAKE,
+        flags: TAKE_OF_MANY,
         keys: Keys::Counted(Access::Update),
         complexity: "O(k log n) for k keys",
         summary: "Holds units of several keys, all or none.",

@@ -86,6 +86,8 @@ fn check_api() -> bool {
         RedisModule_GetCommand,
         RedisModule_GetContextFlags,
         RedisModule_GetSelectedDb,
+        RedisModule_IsKeysPositionRequest,
+        RedisModule_KeyAtPosWithFlags,
         RedisModule_KeyType,
         RedisModule_LoadStringBuffer,
         RedisModule_Log,

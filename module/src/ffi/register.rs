@@ -51,17 +51,36 @@ unsafe extern "C" fn call<const INDEX: usize>(
                 .map(|raw| Arg::from_raw(raw))
                 .collect()
         };
-        TABLE
-            .get(INDEX)
-            .map(|command| (command.run)(&mut context, &args))
+        let command = TABLE.get(INDEX)?;
+        // SAFETY: as above.
+        if unsafe { api!(RedisModule_IsKeysPositionRequest)(raw) } != 0 {
+            report_keys(raw, command.keys, &args);
+            return Some(None);
+        }
+        Some(Some((command.run)(&mut context, &args)))
     });
     match result.flatten() {
-        Some(result) => context.send(result),
+        Some(Some(result)) => context.send(result),
+        Some(None) => {}
         None => context.send_error(
             "ERR an internal error, which the server's log describes; please report it",
         ),
     }
     raw::REDISMODULE_OK as c_int
+}
+
+/// Answers the server's question where the keys of these arguments are. There is no client to reply to.
+fn report_keys(context: *mut raw::RedisModuleCtx, keys: Keys, args: &[Arg<'_>]) {
+    for position in keys.positions(args) {
+        // SAFETY: the context is that of the question, and the position is one of the arguments.
+        unsafe {
+            api!(RedisModule_KeyAtPosWithFlags)(
+                context,
+                position as c_int,
+                flags(keys.access()) as c_int,
+            );
+        }
+    }
 }
 
 fn register(context: *mut raw::RedisModuleCtx, command: &Command, call: Call) -> Option<()> {
@@ -121,17 +140,32 @@ fn register(context: *mut raw::RedisModuleCtx, command: &Command, call: Call) ->
 /// What tells the cluster, ACLs and clients where the keys are and what becomes of them.
 fn key_spec(keys: Keys) -> raw::RedisModuleCommandKeySpec {
     let mut spec = empty_key_spec();
-    let (access, find_keys_type) = match keys {
-        Keys::First(access) => (
-            access,
-            raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE,
-        ),
-        Keys::Counted(access) => (
-            access,
-            raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM,
-        ),
-    };
-    let flags = match access {
+    spec.flags = flags(keys.access()).into();
+    spec.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+    spec.bs.index.pos = 1;
+    match keys {
+        Keys::First(_) => {
+            spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+            spec.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
+                lastkey: 0,
+                keystep: 1,
+                limit: 0,
+            };
+        }
+        Keys::Counted(_) => {
+            spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM;
+            spec.fk.keynum = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_2 {
+                keynumidx: 0,
+                firstkey: 1,
+                keystep: 1,
+            };
+        }
+    }
+    spec
+}
+
+fn flags(access: Access) -> u32 {
+    match access {
         Access::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
         Access::Update => {
             raw::REDISMODULE_CMD_KEY_RW
@@ -144,28 +178,7 @@ fn key_spec(keys: Keys) -> raw::RedisModuleCommandKeySpec {
                 | raw::REDISMODULE_CMD_KEY_INSERT
         }
         Access::Delete => raw::REDISMODULE_CMD_KEY_RM | raw::REDISMODULE_CMD_KEY_DELETE,
-    };
-    spec.flags = flags.into();
-    spec.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
-    spec.bs.index.pos = 1;
-    spec.find_keys_type = find_keys_type;
-    match keys {
-        Keys::First(_) => {
-            spec.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
-                lastkey: 0,
-                keystep: 1,
-                limit: 0,
-            };
-        }
-        Keys::Counted(_) => {
-            spec.fk.keynum = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_2 {
-                keynumidx: 0,
-                firstkey: 1,
-                keystep: 1,
-            };
-        }
     }
-    spec
 }
 
 fn empty_key_spec() -> raw::RedisModuleCommandKeySpec {

@@ -6,18 +6,15 @@ use holdfast_stock::{Command, Decision, Ledger, Word};
 
 use crate::args;
 use crate::commands::inv::reserve::deadline;
-use crate::commands::stock;
+use crate::commands::{numkeys, stock};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
-/// More lines than any order has; it keeps one command from stopping the server.
-const MAX_KEYS: u64 = 1024;
-
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
-    let [_, numkeys, rest @ ..] = args else {
+    let [_, numkeys_arg, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
-    let numkeys = args::number(numkeys, "numkeys", 1, MAX_KEYS)? as usize;
+    let numkeys = numkeys(numkeys_arg)?;
     let Some((keys, [id, rest @ ..])) = rest.split_at_checked(numkeys) else {
         return Err(Failure::Arity);
     };

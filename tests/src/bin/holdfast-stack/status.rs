@@ -100,7 +100,7 @@ impl Addresses {
         println!("\nTry:\n");
         println!("  redis-cli -p {redis_port} INV.GET 'inv:{{TEA-CADDY}}'");
         println!("  curl -s {}/v1/products/TEA-CADDY", self.api);
-        println!("  {holdfast} --config {config} events tail");
+        println!("  {holdfast} --config {config} events tail --from-beginning");
     }
 }
 

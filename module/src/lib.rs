@@ -2,9 +2,9 @@
 //!
 //! The shell around the two pure crates: it parses arguments, opens keys, asks the ledger or the session what a
 //! command comes to, applies and replicates the effects, and replies. What is registered with the server is the
-//! table in [`commands`], the two types in [`datatype`], and the timer and the events of [`expiry`].
+//! table in `commands`, the two types in `datatype`, and the timer and the events of `expiry`.
 //!
-//! All unsafe code is in [`ffi`]; the rest cannot reach the server but through it.
+//! All unsafe code is in `ffi`; the rest cannot reach the server but through it.
 
 mod args;
 mod commands;

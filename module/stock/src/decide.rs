@@ -143,20 +143,19 @@ impl Ledger {
             // With LATE, a hold that is due but was not swept has its units still.
             (Standing::Live(hold) | Standing::Due(hold), _) => {
                 late.map_or(Ok(()), |late| same_quantity(hold, late))?;
-                Ok(match hold.state {
-                    State::Prepared { .. } => Decision::replayed(Word::Prepared, 0),
-                    State::Held { .. } if self.missing_from(hold) > 0 => {
-                        Decision::refused(Word::SoldOut)
-                    }
-                    State::Held { .. } => Decision::done(
-                        Word::Prepared,
-                        0,
-                        vec![Effect::Prepared {
-                            id: id.clone(),
-                            at_ms: now_ms,
-                        }],
-                    ),
-                })
+                if matches!(hold.state, State::Prepared { .. }) {
+                    return Ok(Decision::replayed(Word::Prepared, 0));
+                }
+                let (missing, relief) = self.missing_from(hold, now_ms);
+                if missing > 0 {
+                    return Ok(Decision::refused(Word::SoldOut));
+                }
+                let prepared = Effect::Prepared {
+                    id: id.clone(),
+                    at_ms: now_ms,
+                };
+                let effects = relief.into_iter().chain([prepared]).collect();
+                Ok(Decision::done(Word::Prepared, 0, effects))
             }
             (Standing::Finished(outcome), _) if outcome.ending == Ending::Confirmed => {
                 Ok(Decision::refused(Word::AlreadyConfirmed))
@@ -218,10 +217,12 @@ impl Ledger {
             (Standing::Live(hold) | Standing::Due(hold), _) => {
                 late.map_or(Ok(()), |late| same_quantity(hold, late))?;
                 let sold = within_hold(id, quantity, hold.quantity)?;
-                if sold > hold.quantity - self.missing_from(hold) {
+                let (missing, relief) = self.missing_from(hold, now_ms);
+                if sold > hold.quantity - missing {
                     return Ok(Decision::refused(Word::SoldOut));
                 }
-                Ok(Decision::done(Word::Confirmed, 0, vec![confirmed(sold)]))
+                let effects = relief.into_iter().chain([confirmed(sold)]).collect();
+                Ok(Decision::done(Word::Confirmed, 0, effects))
             }
             (Standing::Finished(outcome), _) if outcome.ending == Ending::Confirmed => {
                 match quantity.or(late) {
@@ -308,10 +309,16 @@ impl Ledger {
         })
     }
 
-    fn missing_from(&self, hold: &Hold) -> u64 {
-        self.numbers
-            .get(&hold.id)
-            .map_or(0, |number| self.holds.missing_from(*number, hold.quantity))
+    /// Units of the hold that a forced shortfall leaves uncovered. If holds past due have enough for the whole
+    /// shortfall, nothing is missing, and the effect that gives them back comes along.
+    fn missing_from(&self, hold: &Hold, now_ms: u64) -> (u64, Option<Effect>) {
+        let number = self.numbers.get(&hold.id);
+        let missing = number.map_or(0, |number| self.holds.missing_from(*number, hold.quantity));
+        let held = self.holds.units() - self.holds.due(now_ms).0;
+        if missing == 0 || held > self.on_hand || hold.is_due(now_ms) {
+            return (missing, None);
+        }
+        (0, self.overdue(now_ms, usize::MAX))
     }
 }
 

@@ -38,7 +38,7 @@ test: build lint ## Check formatting, lints and docs, and run every test
 lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --release --workspace --no-deps --document-private-items
 
 bench: build ## Measure the pure cores
 	$(CARGO) bench --workspace

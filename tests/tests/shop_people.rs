@@ -636,12 +636,11 @@ async fn a_change_that_redis_missed_is_delivered_when_it_is_back() -> Result<()>
         Ok((shop.stock("TEA-CADDY").await?["on_hand"] == 45).then_some(()))
     })
     .await?;
-    let mut database = MySqlConnection::connect(&stack.database_url()).await?;
-    wait::until_async("its acknowledgement", Duration::from_secs(30), || {
-        let waiting =
-            sqlx::query_scalar("SELECT COUNT(*) FROM inventory_logs WHERE acknowledged_at IS NULL");
-        let waiting = waiting.fetch_one(&mut database);
-        async { Ok((waiting.await? == 0_i64).then_some(())) }
+    wait::until_async("its acknowledgement", Duration::from_secs(30), || async {
+        let mut database = MySqlConnection::connect(&stack.database_url()).await?;
+        let waiting = "SELECT COUNT(*) FROM inventory_logs WHERE acknowledged_at IS NULL";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut database).await?;
+        Ok((waiting == 0).then_some(()))
     })
     .await?;
     let again = shop

@@ -39,8 +39,8 @@ pub enum Record {
     },
 }
 
-/// Beyond this no `seq` is believed, so that it can go on rising.
-const MAX_SEQ: u64 = 1 << 62;
+/// Beyond this no `seq` is believed, so that it can go on rising and stay below 2^53, as every number here does.
+const MAX_SEQ: u64 = 1 << 52;
 
 impl Ledger {
     /// The records of this ledger, in an order that equal ledgers share.

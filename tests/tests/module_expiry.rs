@@ -6,10 +6,10 @@ use anyhow::Result;
 use module_support::{ask, ask_bytes, digest, eventually, in_step, redis, replica, stock};
 use redis::Connection;
 
-/// Starts a hold that is over at once, and returns the `seq` that the sweep must raise.
+/// Starts a hold that is soon over, and returns the `seq` that the sweep must raise.
 fn expiring(c: &mut Connection, key: &str) -> i64 {
     ask(c, &format!("INV.SET {key} 5"));
-    ask(c, &format!("INV.RESERVE {key} o1 2 PX 300"));
+    ask(c, &format!("INV.RESERVE {key} o1 2 PX 1000"));
     stock(c, key, "seq")
 }
 
@@ -93,6 +93,7 @@ fn a_replica_follows_the_primary_and_never_decides() -> Result<()> {
     let replica = replica(&primary, &[])?;
     let (c, r) = (&mut primary.connection()?, &mut replica.connection()?);
     expiring(c, "a");
+    in_step(&primary, &replica)?;
     // The primary is paused, so nobody sweeps; both show that the hold is over all the same.
     ask(c, "CLIENT PAUSE 60000 WRITE");
     let seq = stock(c, "a", "seq");

@@ -5,6 +5,9 @@
 # sudo is used only when the caller is not root. No server is started: Holdfast runs private instances of its own.
 set -eu
 
+# Debian keeps servers where only root's PATH looks.
+PATH=$PATH:/usr/sbin:/sbin
+
 missing=""
 
 # need <packages> <why> <command...>: notes the packages as missing unless the command succeeds.
@@ -23,7 +26,9 @@ has_java_17() {
     java_version=$("${HOLDFAST_JAVA:-java}" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
     [ "${java_version:-0}" -ge 17 ]
 }
-has_mariadb() { has "${HOLDFAST_MYSQL_SERVER:-mariadbd}" && has "${HOLDFAST_MYSQL_CLIENT:-mariadb}"; }
+has_database() {
+    if [ -n "${HOLDFAST_MYSQL_SERVER:-}" ]; then has "$HOLDFAST_MYSQL_SERVER"; else has mariadbd && has mariadb; fi
+}
 
 need "gcc libc6-dev" "C compiler and headers: librdkafka and the module's linker step" has_any /usr/bin/cc /usr/local/bin/cc
 need g++ "C++ compiler: librdkafka's configure asks for one" has g++
@@ -35,7 +40,7 @@ need libclang-dev "the library that bindgen loads" \
     has_any /usr/lib/llvm-*/lib/libclang.so /usr/lib/*-linux-gnu/libclang*.so
 need redis-server "the server that the module is loaded into" has "${HOLDFAST_REDIS_SERVER:-redis-server}"
 need redis-tools "redis-cli, to try the commands by hand" has redis-cli
-need "mariadb-server-core mariadb-client-core" "the database, as binaries without a system service" has_mariadb
+need "mariadb-server-core mariadb-client-core" "the database, as binaries without a system service" has_database
 need curl "to try the HTTP API by hand" has curl
 
 # Kafka is fetched by Maven and runs on Java; without them the stack works and the events wait in the outbox.
@@ -102,7 +107,7 @@ if [ -n "$optional" ]; then
         echo "install: could not install$optional; the stack will run without Kafka, and events wait in the outbox" >&2
 fi
 
-if ! has cargo >/dev/null && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
+if ! has cargo >/dev/null && [ ! -x "${HOME:-}/.cargo/bin/cargo" ]; then
     echo "install: Rust is missing and is not installed for you; get 1.95 or newer with rustup: https://rustup.rs" >&2
     exit 1
 fi

@@ -116,7 +116,7 @@ impl Mysql {
 
 fn launch(private: &Private) -> Result<Launch> {
     let home = private.server.home();
-    let program = std::env::var_os("HOLDFAST_MYSQL_SERVER").unwrap_or_else(|| "mariadbd".into());
+    let program = program();
     let data = home.path("data");
     if !data.exists() {
         create_data_folder(&program, home)?;
@@ -150,6 +150,19 @@ fn launch(private: &Private) -> Result<Launch> {
             "--innodb-buffer-pool-size=268435456",
             "--skip-log-bin",
         ]))
+}
+
+/// `HOLDFAST_MYSQL_SERVER`, or Debian's MariaDB, which stands where only root's PATH looks.
+fn program() -> OsString {
+    let debian = "/usr/sbin/mariadbd";
+    std::env::var_os("HOLDFAST_MYSQL_SERVER").unwrap_or_else(|| {
+        let program = if Path::new(debian).exists() {
+            debian
+        } else {
+            "mariadbd"
+        };
+        program.into()
+    })
 }
 
 /// Creates the data folder under another name first, so that one half made is never taken for whole.

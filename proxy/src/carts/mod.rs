@@ -48,8 +48,15 @@ pub struct Offer {
 }
 
 /// Prices the entries of a cart with what the catalogue and the gate say of them.
-pub fn price(entries: &[(Sku, i64)], products: &[Product], available: &BTreeMap<Sku, i64>) -> PricedCart {
-    let known: BTreeMap<&Sku, &Product> = products.iter().map(|product| (&product.sku, product)).collect();
+pub fn price(
+    entries: &[(Sku, i64)],
+    products: &[Product],
+    available: &BTreeMap<Sku, i64>,
+) -> PricedCart {
+    let known: BTreeMap<&Sku, &Product> = products
+        .iter()
+        .map(|product| (&product.sku, product))
+        .collect();
     let lines = entries.iter().map(|(sku, quantity)| {
         let product = known.get(sku);
         PricedLine {
@@ -61,12 +68,19 @@ pub fn price(entries: &[(Sku, i64)], products: &[Product], available: &BTreeMap<
         }
     });
     let lines: Vec<PricedLine> = lines.collect();
-    let mut currencies = entries.iter().filter_map(|(sku, _)| known.get(sku)).map(|product| &product.currency);
+    let mut currencies = entries
+        .iter()
+        .filter_map(|(sku, _)| known.get(sku))
+        .map(|product| &product.currency);
     let first = currencies.next();
     let in_common = first.filter(|first| currencies.all(|other| other == *first));
     let has_one_currency = first.is_none() || in_common.is_some();
     PricedCart {
-        total_minor: if has_one_currency { total(&lines) } else { None },
+        total_minor: if has_one_currency {
+            total(&lines)
+        } else {
+            None
+        },
         currency: in_common.cloned(),
         lines,
     }
@@ -81,7 +95,10 @@ fn offer(product: &Product, quantity: i64) -> Offer {
 }
 
 fn total(lines: &[PricedLine]) -> Option<i64> {
-    let mut amounts = lines.iter().filter_map(|line| line.offer.as_ref()).map(|offer| offer.amount_minor);
+    let mut amounts = lines
+        .iter()
+        .filter_map(|line| line.offer.as_ref())
+        .map(|offer| offer.amount_minor);
     amounts.try_fold(0_i64, |sum, amount| sum.checked_add(amount?))
 }
 
@@ -107,7 +124,11 @@ mod tests {
 
     #[test]
     fn a_product_that_is_gone_stays_visible_and_costs_nothing() {
-        let cart = price(&[(sku(1), 2), (sku(2), 3)], &[product(2, 150, "GBP")], &BTreeMap::from([(sku(2), 9)]));
+        let cart = price(
+            &[(sku(1), 2), (sku(2), 3)],
+            &[product(2, 150, "GBP")],
+            &BTreeMap::from([(sku(2), 9)]),
+        );
         assert_eq!(cart.total_minor, Some(450));
         assert!(cart.lines[0].gone && cart.lines[0].offer.is_none());
         assert_eq!(cart.lines[1].available, Some(9));

@@ -47,12 +47,24 @@ impl Product {
         let name_fits = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARACTERS;
         ensure(name_fits, "name", "must have 1 to 255 characters")?;
         ensure(!name.contains('\0'), "name", "must not contain a NUL byte")?;
-        ensure(description.len() <= MAX_DESCRIPTION_BYTES, "description", "must have at most 65535 bytes")?;
-        ensure(!description.contains('\0'), "description", "must not contain a NUL byte")?;
+        ensure(
+            description.len() <= MAX_DESCRIPTION_BYTES,
+            "description",
+            "must have at most 65535 bytes",
+        )?;
+        ensure(
+            !description.contains('\0'),
+            "description",
+            "must not contain a NUL byte",
+        )?;
         let price_fits = (0..=MAX_PRICE_MINOR).contains(&price_minor);
         ensure(price_fits, "price", "must be from 0 to 99999999.99")?;
         let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
-        ensure(is_code, "currency", "must be three capital letters, such as GBP")?;
+        ensure(
+            is_code,
+            "currency",
+            "must be three capital letters, such as GBP",
+        )?;
         Ok(Self {
             sku,
             name: name.to_owned(),
@@ -69,7 +81,11 @@ pub fn amount_minor(price_minor: i64, quantity: i64) -> Option<i64> {
 }
 
 fn ensure(holds: bool, field: &'static str, problem: &'static str) -> Result<(), InvalidProduct> {
-    if holds { Ok(()) } else { Err(InvalidProduct { field, problem }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(InvalidProduct { field, problem })
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +95,13 @@ mod tests {
     use super::*;
 
     fn product(name: &str, price_minor: i64, currency: &str) -> Result<Product, InvalidProduct> {
-        Product::new("85123A".parse().expect("a sku"), name, "", price_minor, currency)
+        Product::new(
+            "85123A".parse().expect("a sku"),
+            name,
+            "",
+            price_minor,
+            currency,
+        )
     }
 
     #[test]

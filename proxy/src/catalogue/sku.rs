@@ -5,13 +5,17 @@ use std::str::FromStr;
 
 /// A stock keeping unit: 1 to 64 of `A-Z 0-9 . _ -`, beginning with a letter or digit; lower
 /// case is read as upper case, so that `85123a` and `85123A` are one product.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sku(String);
 
 /// The text is no SKU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a sku has 1 to 64 letters, digits, dots, underscores or hyphens and begins with a letter or digit")]
+#[error(
+    "a sku has 1 to 64 letters, digits, dots, underscores or hyphens and begins with a letter or digit"
+)]
 pub struct InvalidSku;
 
 impl Sku {
@@ -26,7 +30,9 @@ impl FromStr for Sku {
 
     fn from_str(text: &str) -> Result<Self, InvalidSku> {
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-        let all_known = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let all_known = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if begins_well && all_known && text.len() <= 64 {
             Ok(Self(text.to_ascii_uppercase()))
         } else {
@@ -66,7 +72,17 @@ mod tests {
 
     #[test]
     fn what_could_not_stand_in_a_key_or_a_path_is_refused() {
-        for text in ["", " ", "a b", "a/b", "{a}", "a\0", "-a", "é", &"x".repeat(65)] {
+        for text in [
+            "",
+            " ",
+            "a b",
+            "a/b",
+            "{a}",
+            "a\0",
+            "-a",
+            "é",
+            &"x".repeat(65),
+        ] {
             assert_eq!(text.parse::<Sku>(), Err(InvalidSku), "{text:?}");
         }
     }

@@ -20,7 +20,7 @@ use crate::telemetry;
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The TOML configuration; every value can be overridden by HOLDFAST_<SECTION>__<KEY>.
+    /// The TOML configuration; every value can be overridden by `HOLDFAST_<SECTION>__<KEY>`.
     #[arg(long, global = true, env = "HOLDFAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -95,13 +95,17 @@ fn execute(command: Command, config: Config) -> anyhow::Result<()> {
         match command {
             Command::Serve => serve::run(config).await,
             Command::Migrate => migrate::run(&config).await,
-            Command::Config { command: ConfigCommand::Check } => {
+            Command::Config {
+                command: ConfigCommand::Check,
+            } => {
                 config_check::run(&config);
                 Ok(())
             }
             Command::Import(options) => import::run(&config, &options).await,
             Command::Replay(options) => replay::run(&config, &options).await,
-            Command::Events { command: EventsCommand::Tail(options) } => events::run(&config, &options).await,
+            Command::Events {
+                command: EventsCommand::Tail(options),
+            } => events::run(&config, &options).await,
         }
     })
 }

@@ -90,7 +90,12 @@ impl Call {
 
     async fn read_body(&mut self) -> Result<Bytes, Problem> {
         let limit = self.app.config.http.max_body_bytes as usize;
-        let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes"));
+        let too_large = || {
+            Problem::new(
+                Kind::BodyTooLarge,
+                format!("the body may have at most {limit} bytes"),
+            )
+        };
         // Refused by its Content-Length, a body need not be sent at all.
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large());

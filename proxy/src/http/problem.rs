@@ -328,7 +328,10 @@ mod tests {
                 "`type`: `/problems/{slug}` · status {} · `retry_safe`: {retry_safe}",
                 status.as_u16()
             );
-            assert!(page.starts_with(&format!("# {title}\n\n{facts}\n")), "{slug}.md begins otherwise");
+            assert!(
+                page.starts_with(&format!("# {title}\n\n{facts}\n")),
+                "{slug}.md begins otherwise"
+            );
         }
         let count = std::fs::read_dir(pages).expect("the pages").count();
         assert_eq!(count, Kind::ALL.len(), "a page without a kind");

@@ -16,8 +16,7 @@ static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// Verified against where there is no user, so that an unknown address answers no faster than a
 /// wrong password. Its parameters are those of [`hash`]; nobody knows a password for it.
-const DECOY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$aG9sZGZhc3QtZGVjb3ktMQ$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$aG9sZGZhc3QtZGVjb3ktMQ$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// A password could not be hashed or checked; the same may be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,12 @@ pub fn is_acceptable(password: &str) -> bool {
 
 /// The PHC string to keep of a new password.
 pub async fn hash(password: String) -> Result<String, Error> {
-    in_turn(move || Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())).await
+    in_turn(move || {
+        Ok(Argon2::default()
+            .hash_password(password.as_bytes())?
+            .to_string())
+    })
+    .await
 }
 
 /// True when `password` is the one that `stored` was made of. Without `stored` it is false, and
@@ -59,7 +63,9 @@ pub async fn verify(password: String, stored: Option<String>) -> Result<bool, Er
     .await
 }
 
-async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn in_turn<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     // The semaphore is never closed. The permit goes along, because a client that hangs up
     // does not stop the work.
     let permit = TURNS.acquire().await.ok();
@@ -86,15 +92,27 @@ mod tests {
     async fn only_the_right_password_is_right() {
         let stored = hash("correct horse".into()).await.expect("a hash");
         assert!(stored.starts_with("$argon2id$"));
-        assert!(verify("correct horse".into(), Some(stored.clone())).await.expect("checked"));
-        assert!(!verify("battery staple".into(), Some(stored)).await.expect("checked"));
+        assert!(
+            verify("correct horse".into(), Some(stored.clone()))
+                .await
+                .expect("checked")
+        );
+        assert!(
+            !verify("battery staple".into(), Some(stored))
+                .await
+                .expect("checked")
+        );
     }
 
     #[tokio::test]
     async fn nobody_is_checked_at_the_same_cost() {
         let stored = hash("correct horse".into()).await.expect("a hash");
         let costs = |text: &str| text.rsplitn(3, '$').last().map(str::to_owned);
-        assert_eq!(costs(DECOY), costs(&stored), "the decoy has the parameters of real hashes");
+        assert_eq!(
+            costs(DECOY),
+            costs(&stored),
+            "the decoy has the parameters of real hashes"
+        );
         assert!(!verify("correct horse".into(), None).await.expect("checked"));
     }
 }

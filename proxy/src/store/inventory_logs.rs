@@ -33,10 +33,15 @@ impl Store {
     }
 
     /// Those of `skus` whose stock was changed under `id` before.
-    pub async fn skus_adjusted_under(&self, id: &AdjustmentId, skus: &[&Sku]) -> Result<HashSet<Sku>, Error> {
+    pub async fn skus_adjusted_under(
+        &self,
+        id: &AdjustmentId,
+        skus: &[&Sku],
+    ) -> Result<HashSet<Sku>, Error> {
         let mut found = HashSet::new();
         for chunk in skus.chunks(500) {
-            let mut query = QueryBuilder::<MySql>::new("SELECT sku FROM inventory_logs WHERE adjustment_id = ");
+            let mut query =
+                QueryBuilder::<MySql>::new("SELECT sku FROM inventory_logs WHERE adjustment_id = ");
             query.push_bind(id.as_str()).push(" AND sku IN ");
             query.push_tuples(chunk, |mut row, sku| {
                 row.push_bind(sku.as_str());

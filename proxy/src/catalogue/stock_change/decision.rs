@@ -96,10 +96,19 @@ pub enum Conflict {
 }
 
 /// Decides what becomes of a change to a product that has `stock` unsold units.
-pub fn decide(stock: i64, amount: Amount, reason: Reason, earlier: Option<Earlier>) -> Result<Decision, Conflict> {
+pub fn decide(
+    stock: i64,
+    amount: Amount,
+    reason: Reason,
+    earlier: Option<Earlier>,
+) -> Result<Decision, Conflict> {
     if let Some(earlier) = earlier {
         let same = Amount::By(earlier.delta) == amount && earlier.reason == reason.as_str();
-        return if same { Ok(Decision::Repeat(earlier)) } else { Err(Conflict::Mismatch) };
+        return if same {
+            Ok(Decision::Repeat(earlier))
+        } else {
+            Err(Conflict::Mismatch)
+        };
     }
     let stock_after = match amount {
         Amount::By(delta) => stock.checked_add(delta),
@@ -160,7 +169,13 @@ mod tests {
     use super::*;
 
     fn earlier(delta: i64) -> Option<Earlier> {
-        Some(Earlier { log_id: 7, delta, stock_after: 40, reason: "restocked".into(), delivered: true })
+        Some(Earlier {
+            log_id: 7,
+            delta,
+            stock_after: 40,
+            reason: "restocked".into(),
+            delivered: true,
+        })
     }
 
     #[test]
@@ -171,21 +186,39 @@ mod tests {
 
     #[test]
     fn the_same_id_for_another_change_is_refused() {
-        assert_eq!(decide(9, Amount::By(6), Reason::Restocked, earlier(5)), Err(Conflict::Mismatch));
-        assert_eq!(decide(9, Amount::By(5), Reason::Corrected, earlier(5)), Err(Conflict::Mismatch));
+        assert_eq!(
+            decide(9, Amount::By(6), Reason::Restocked, earlier(5)),
+            Err(Conflict::Mismatch)
+        );
+        assert_eq!(
+            decide(9, Amount::By(5), Reason::Corrected, earlier(5)),
+            Err(Conflict::Mismatch)
+        );
     }
 
     #[test]
     fn the_count_it_has_already_is_no_change() {
-        assert_eq!(decide(9, Amount::To(9), Reason::Corrected, None), Ok(Decision::Nothing));
+        assert_eq!(
+            decide(9, Amount::To(9), Reason::Corrected, None),
+            Ok(Decision::Nothing)
+        );
     }
 
     #[test]
     fn ids_that_a_server_could_read_otherwise_are_refused() {
         for text in ["", "a b", "a ", "a\0", "é", &"x".repeat(65)] {
-            assert_eq!(text.parse::<AdjustmentId>(), Err(InvalidAdjustmentId), "{text:?}");
+            assert_eq!(
+                text.parse::<AdjustmentId>(),
+                Err(InvalidAdjustmentId),
+                "{text:?}"
+            );
         }
-        assert!(AdjustmentId::unique().as_str().parse::<AdjustmentId>().is_ok());
+        assert!(
+            AdjustmentId::unique()
+                .as_str()
+                .parse::<AdjustmentId>()
+                .is_ok()
+        );
     }
 
     proptest! {

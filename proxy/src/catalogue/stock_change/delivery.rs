@@ -47,12 +47,16 @@ pub async fn deliver_unacknowledged(store: &Store, gateway: &Gateway) -> Result<
     let (mut delivered, mut after) = (0, 0);
     loop {
         let log_ids = store.unacknowledged_changes(after, BATCH).await?;
-        let Some(last) = log_ids.last() else { return Ok(delivered) };
+        let Some(last) = log_ids.last() else {
+            return Ok(delivered);
+        };
         after = *last;
         for log_id in log_ids {
             match deliver(store, gateway, log_id, IfBelowHeld::Wait).await {
                 Ok(Delivery::Done) => delivered += 1,
-                Ok(Delivery::BelowHeld) => tracing::info!(log_id, "a stock change waits for holds to end"),
+                Ok(Delivery::BelowHeld) => {
+                    tracing::info!(log_id, "a stock change waits for holds to end")
+                }
                 // One change that the server will not take must not keep the others waiting.
                 Err(Error::Gateway(error @ gateway::Error::Refused { .. })) => {
                     tracing::error!(log_id, %error, "a stock change cannot be delivered");
@@ -89,23 +93,48 @@ pub(super) async fn deliver(
 }
 
 async fn send(gateway: &Gateway, change: &Logged) -> Result<Delivery, gateway::Error> {
-    let Logged { sku, delta, adjustment_id, .. } = change;
-    let outcome = match gateway.adjust_stock(sku, *delta, adjustment_id.as_str()).await {
+    let Logged {
+        sku,
+        delta,
+        adjustment_id,
+        ..
+    } = change;
+    let outcome = match gateway
+        .adjust_stock(sku, *delta, adjustment_id.as_str())
+        .await
+    {
         Err(error) if error.has_prefix("NOSUCHSTOCK") => {
             // Made from nothing and then adjusted, so that the change is applied once even if
             // another delivery makes the key at the same time (that one is told STALE).
             gateway.set_stock(sku, 0, 0).await?;
-            gateway.adjust_stock(sku, *delta, adjustment_id.as_str()).await?
+            gateway
+                .adjust_stock(sku, *delta, adjustment_id.as_str())
+                .await?
         }
         answered => answered?,
     };
-    Ok(if outcome.word == Word::BelowHeld { Delivery::BelowHeld } else { Delivery::Done })
+    Ok(if outcome.word == Word::BelowHeld {
+        Delivery::BelowHeld
+    } else {
+        Delivery::Done
+    })
 }
 
-async fn undo(transaction: &mut Transaction, log_id: i64, change: &Logged) -> Result<(), store::Error> {
-    let Logged { sku, delta, adjustment_id, .. } = change;
+async fn undo(
+    transaction: &mut Transaction,
+    log_id: i64,
+    change: &Logged,
+) -> Result<(), store::Error> {
+    let Logged {
+        sku,
+        delta,
+        adjustment_id,
+        ..
+    } = change;
     // The change is younger than the product, and products are not deleted.
-    let stock = products::lock_stock(transaction, sku).await?.unwrap_or_default();
+    let stock = products::lock_stock(transaction, sku)
+        .await?
+        .unwrap_or_default();
     products::add_stock(transaction, sku, -delta).await?;
     inventory_logs::delete(transaction, log_id).await?;
     let event = stock_event(sku, -delta, stock - delta, adjustment_id.as_str(), "undone");

@@ -82,14 +82,44 @@ pub enum Refusal {
 }
 
 /// Changes stock by a delta, once for each adjustment id.
-pub async fn adjust(store: &Store, gateway: &Gateway, adjustment: &Adjustment) -> Result<Adjusted, Refusal> {
-    let Adjustment { sku, delta, adjustment_id, reason } = adjustment;
-    change(store, gateway, sku, Amount::By(*delta), *reason, adjustment_id).await
+pub async fn adjust(
+    store: &Store,
+    gateway: &Gateway,
+    adjustment: &Adjustment,
+) -> Result<Adjusted, Refusal> {
+    let Adjustment {
+        sku,
+        delta,
+        adjustment_id,
+        reason,
+    } = adjustment;
+    change(
+        store,
+        gateway,
+        sku,
+        Amount::By(*delta),
+        *reason,
+        adjustment_id,
+    )
+    .await
 }
 
 /// Sets the number of unsold units, as a count in the house found it.
-pub async fn set(store: &Store, gateway: &Gateway, sku: &Sku, on_hand: i64) -> Result<Adjusted, Refusal> {
-    change(store, gateway, sku, Amount::To(on_hand), Reason::Corrected, &AdjustmentId::unique()).await
+pub async fn set(
+    store: &Store,
+    gateway: &Gateway,
+    sku: &Sku,
+    on_hand: i64,
+) -> Result<Adjusted, Refusal> {
+    change(
+        store,
+        gateway,
+        sku,
+        Amount::To(on_hand),
+        Reason::Corrected,
+        &AdjustmentId::unique(),
+    )
+    .await
 }
 
 async fn change(
@@ -109,14 +139,15 @@ async fn change(
         delivered: recorded.delivered,
     };
     if let (Some(log_id), false) = (recorded.log_id, recorded.delivered) {
-        adjusted.delivered = match delivery::deliver(store, gateway, log_id, IfBelowHeld::Undo).await {
-            Ok(Delivery::Done) => true,
-            Ok(Delivery::BelowHeld) => return Err(Refusal::BelowHeld(sku.clone())),
-            Err(error) => {
-                tracing::warn!(%sku, %error, "a stock change waits for redis");
-                false
-            }
-        };
+        adjusted.delivered =
+            match delivery::deliver(store, gateway, log_id, IfBelowHeld::Undo).await {
+                Ok(Delivery::Done) => true,
+                Ok(Delivery::BelowHeld) => return Err(Refusal::BelowHeld(sku.clone())),
+                Err(error) => {
+                    tracing::warn!(%sku, %error, "a stock change waits for redis");
+                    false
+                }
+            };
     }
     Ok(adjusted)
 }
@@ -139,7 +170,9 @@ async fn record(
     let mut attempt = 1;
     loop {
         match try_record(store, sku, amount, reason, id).await {
-            Err(Refusal::Store(error)) if error.is_lock_conflict() && attempt < ATTEMPTS => attempt += 1,
+            Err(Refusal::Store(error)) if error.is_lock_conflict() && attempt < ATTEMPTS => {
+                attempt += 1
+            }
             decided => return decided,
         }
     }
@@ -158,23 +191,51 @@ async fn try_record(
     };
     let earlier = inventory_logs::find(&mut transaction, sku, id).await?;
     let decision = decide(stock, amount, reason, earlier).map_err(|conflict| match conflict {
-        Conflict::Mismatch => Refusal::Mismatch { sku: sku.clone(), id: id.clone() },
-        Conflict::OutOfRange => Refusal::OutOfRange { sku: sku.clone(), stock },
+        Conflict::Mismatch => Refusal::Mismatch {
+            sku: sku.clone(),
+            id: id.clone(),
+        },
+        Conflict::OutOfRange => Refusal::OutOfRange {
+            sku: sku.clone(),
+            stock,
+        },
     })?;
     let (delta, stock_after) = match decision {
         Decision::Nothing => {
-            return Ok(Recorded { log_id: None, delta: 0, stock_after: stock, delivered: true });
+            return Ok(Recorded {
+                log_id: None,
+                delta: 0,
+                stock_after: stock,
+                delivered: true,
+            });
         }
-        Decision::Repeat(Earlier { log_id, delta, stock_after, delivered, .. }) => {
-            return Ok(Recorded { log_id: Some(log_id), delta, stock_after, delivered });
+        Decision::Repeat(Earlier {
+            log_id,
+            delta,
+            stock_after,
+            delivered,
+            ..
+        }) => {
+            return Ok(Recorded {
+                log_id: Some(log_id),
+                delta,
+                stock_after,
+                delivered,
+            });
         }
         Decision::Apply { delta, stock_after } => (delta, stock_after),
     };
     products::add_stock(&mut transaction, sku, delta).await?;
-    let log_id = inventory_logs::insert(&mut transaction, sku, (delta, stock_after), reason, id).await?;
+    let log_id =
+        inventory_logs::insert(&mut transaction, sku, (delta, stock_after), reason, id).await?;
     let event = stock_event(sku, delta, stock_after, id.as_str(), reason.as_str());
     outbox::append(&mut transaction, &[event]).await?;
     transaction.commit().await.map_err(store::Error::from)?;
     store.outbox_written();
-    Ok(Recorded { log_id: Some(log_id), delta, stock_after, delivered: false })
+    Ok(Recorded {
+        log_id: Some(log_id),
+        delta,
+        stock_after,
+        delivered: false,
+    })
 }

@@ -152,13 +152,19 @@ impl Gateway {
         .await
     }
 
-    /// `INV.CONFIRM … LATE` on every line: sells.
-    pub async fn confirm_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
+    /// `INV.CONFIRM` on every line: sells. With `late`, takes again first what expired or was lost.
+    pub async fn confirm_all(
+        &self,
+        hold: Uuid,
+        lines: &[Line<'_>],
+        late: bool,
+    ) -> Result<Vec<Outcome>, Error> {
         self.each(lines, |sku, quantity| {
-            on_hold("INV.CONFIRM", sku, hold)
-                .arg("LATE")
-                .arg(quantity)
-                .to_owned()
+            let mut command = on_hold("INV.CONFIRM", sku, hold);
+            if late {
+                command.arg("LATE").arg(quantity);
+            }
+            command
         })
         .await
     }

@@ -1,11 +1,14 @@
 //! An order: who buys what for how much, and how far that is.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::request::Priced;
 use crate::catalogue::Sku;
+
+/// The module remembers a finished hold for an hour; this leaves room for clocks that differ.
+const OUTCOME_RETENTION: Duration = Duration::minutes(50);
 
 /// An order as it is bought. Its id is also the id of its holds and of its payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,11 +93,43 @@ impl Order {
         }
     }
 
+    /// True while Redis is sure to remember a hold of this order that was confirmed. Later, a hold
+    /// that it does not know may be one that it sold and forgot, and must not be sold again.
+    pub fn may_be_taken_again(&self, now: OffsetDateTime) -> bool {
+        now - self.created_at < OUTCOME_RETENTION
+    }
+
     /// The lines as the gate wants them.
     pub fn holds(&self) -> Vec<crate::gateway::inventory::Line<'_>> {
         self.lines
             .iter()
             .map(|line| (&line.sku, line.quantity))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_order_is_not_taken_again() {
+        let priced = Priced {
+            lines: Vec::new(),
+            total_minor: 0,
+            currency: "GBP".into(),
+        };
+        let order = Order::new(Uuid::nil(), Uuid::nil(), priced);
+        assert!(order.may_be_taken_again(order.created_at));
+        assert!(order.may_be_taken_again(order.created_at + Duration::minutes(49)));
+        assert!(!order.may_be_taken_again(order.created_at + Duration::minutes(50)));
+    }
+
+    #[test]
+    fn a_status_is_read_as_it_is_written() {
+        for status in [Status::Pending, Status::Confirmed, Status::Cancelled] {
+            assert_eq!(Status::from_word(status.as_str()), Some(status));
+        }
+        assert_eq!(Status::from_word("pending"), None);
     }
 }

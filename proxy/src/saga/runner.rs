@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -248,11 +249,9 @@ impl Runner {
     }
 
     async fn confirm(&self, saga: &Saga) -> Input {
-        match self
-            .gateway
-            .confirm_all(saga.order.id, &saga.order.holds())
-            .await
-        {
+        let late = saga.order.may_be_taken_again(OffsetDateTime::now_utc());
+        let holds = saga.order.holds();
+        match self.gateway.confirm_all(saga.order.id, &holds, late).await {
             Ok(lines) => {
                 for (line, outcome) in saga.order.lines.iter().zip(&lines) {
                     if outcome.word != Word::Confirmed {

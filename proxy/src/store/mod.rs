@@ -25,7 +25,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The driver's or the server's error.
-    #[error("mysql: {0}")]
+    #[error(transparent)]
     Database(#[from] sqlx::Error),
     /// The tables are older than this binary.
     #[error("the database is not migrated; run 'holdfast migrate'")]

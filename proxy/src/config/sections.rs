@@ -1,57 +1,10 @@
-//! The configuration of the proxy: one struct a concern, read from a TOML file and the
-//! environment (`HOLDFAST_<SECTION>__<KEY>`), and checked whole before a port is bound.
+//! The sections of the configuration, with their defaults.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-
-/// Why a configuration cannot be used. The text names the setting and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file or a variable cannot be read as the setting it stands for.
-    #[error("{0}")]
-    Unreadable(#[from] config::ConfigError),
-    /// A value is readable but makes no sense.
-    #[error("{setting}: {problem}")]
-    Invalid {
-        /// The setting, as `section.key`.
-        setting: &'static str,
-        /// What is wrong with it and what to do.
-        problem: String,
-    },
-}
-
-/// Everything the proxy can be told.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The public API.
-    pub http: Http,
-    /// The admin port.
-    pub admin: Admin,
-    /// Who may administer.
-    pub auth: Auth,
-    /// The gate.
-    pub redis: Redis,
-    /// The truth.
-    pub mysql: Mysql,
-    /// Where events go.
-    pub kafka: Kafka,
-    /// The payment provider.
-    pub payment: Payment,
-    /// How long sessions live.
-    pub session: Session,
-    /// How long carts live.
-    pub cart: Cart,
-    /// How long units are held.
-    pub holds: Holds,
-    /// How sagas that nobody runs any more are found.
-    pub recovery: Recovery,
-    /// What is logged and how.
-    pub log: Log,
-}
 
 /// The public API.
 #[derive(Debug, Clone, Deserialize)]
@@ -229,16 +182,17 @@ impl Default for Cart {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holds {
-    /// For an order that is bought in one step, ms.
+    /// For an order that is bought in one step, ms: the time until its payment begins, when the
+    /// deadline stops. What a crash leaves behind is free again after it.
     pub ttl_ms: u64,
-    /// For a hold taken at checkout, at most and by default, ms.
+    /// For a hold taken at checkout, at most and by default, ms; an hour is the module's limit.
     pub checkout_ttl_ms: u64,
 }
 
 impl Default for Holds {
     fn default() -> Self {
         Self {
-            ttl_ms: 120_000,
+            ttl_ms: 15_000,
             checkout_ttl_ms: 600_000,
         }
     }
@@ -292,10 +246,17 @@ pub enum LogFormat {
     Json,
 }
 
+impl Http {
+    /// The deadline of one request.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
 /// A value that may hold a credential: it never shows itself in a log.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(String);
+pub struct Secret(pub(super) String);
 
 impl Secret {
     /// The value itself, for the one place that needs it.
@@ -308,141 +269,4 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("***")
     }
-}
-
-impl Config {
-    /// Reads `file` (if given) and the environment over it, and checks the result.
-    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
-        let mut sources = config::Config::builder();
-        if let Some(file) = file {
-            sources = sources.add_source(config::File::from(file).format(config::FileFormat::Toml));
-        }
-        let environment = config::Environment::with_prefix("HOLDFAST")
-            .prefix_separator("_")
-            .separator("__")
-            .try_parsing(true)
-            // Variables of the launcher (HOLDFAST_CONFIG, HOLDFAST_REDIS_URL …) name no section.
-            .source(Some(
-                std::env::vars()
-                    .filter(|(name, _)| name.contains("__"))
-                    .collect(),
-            ));
-        let mut config: Self = sources.add_source(environment).build()?.try_deserialize()?;
-        config.auth.read_token_file()?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let positive: [(&'static str, u64); 13] = [
-            ("http.request_timeout_ms", self.http.request_timeout_ms),
-            ("http.max_body_bytes", self.http.max_body_bytes),
-            ("redis.timeout_ms", self.redis.timeout_ms),
-            ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
-            ("payment.timeout_ms", self.payment.timeout_ms),
-            ("session.idle_ms", self.session.idle_ms),
-            ("session.absolute_ms", self.session.absolute_ms),
-            ("session.guest_idle_ms", self.session.guest_idle_ms),
-            ("cart.ttl_ms", self.cart.ttl_ms),
-            ("holds.ttl_ms", self.holds.ttl_ms),
-            ("holds.checkout_ttl_ms", self.holds.checkout_ttl_ms),
-            ("recovery.interval_ms", self.recovery.interval_ms),
-            ("recovery.lease_ms", self.recovery.lease_ms),
-        ];
-        for (setting, value) in positive {
-            ensure(value > 0, setting, "must be at least 1")?;
-        }
-        ensure(
-            self.http.max_concurrent_requests > 0,
-            "http.max_concurrent_requests",
-            "must be at least 1",
-        )?;
-        ensure(
-            (1..=300).contains(&self.mysql.max_connections),
-            "mysql.max_connections",
-            "must be from 1 to 300",
-        )?;
-        ensure(
-            self.session.idle_ms <= self.session.absolute_ms,
-            "session.idle_ms",
-            "must not be longer than session.absolute_ms",
-        )?;
-        ensure(
-            self.http.listen.port() == 0 || self.http.listen != self.admin.listen,
-            "admin.listen",
-            "must not be the address of http.listen",
-        )?;
-        ensure(
-            !self.kafka.brokers.is_empty(),
-            "kafka.brokers",
-            "must name at least one host:port",
-        )?;
-        ensure(
-            !self.kafka.topic.is_empty(),
-            "kafka.topic",
-            "must not be empty",
-        )?;
-        check_with("redis.url", redis::Client::open(self.redis.url.expose()))?;
-        check_with(
-            "mysql.url",
-            self.mysql
-                .url
-                .expose()
-                .parse::<sqlx::mysql::MySqlConnectOptions>(),
-        )?;
-        check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
-        check_with(
-            "log.filter",
-            self.log.filter.parse::<tracing_subscriber::EnvFilter>(),
-        )?;
-        Ok(())
-    }
-}
-
-impl Auth {
-    fn read_token_file(&mut self) -> Result<(), Error> {
-        const SETTING: &str = "auth.operator_token_file";
-        if let (None, Some(path)) = (&self.operator_token, &self.operator_token_file) {
-            let text = check_with(SETTING, std::fs::read_to_string(path))?;
-            let token = text.lines().next().unwrap_or_default().trim();
-            self.operator_token = Some(Secret(token.to_owned()));
-        }
-        let long_enough = self
-            .operator_token
-            .as_ref()
-            .is_none_or(|token| token.expose().len() >= 16);
-        ensure(
-            long_enough,
-            "auth.operator_token",
-            "must have at least 16 characters",
-        )
-    }
-}
-
-impl Http {
-    /// The deadline of one request.
-    pub fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
-    }
-}
-
-fn ensure(holds: bool, setting: &'static str, problem: &str) -> Result<(), Error> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Error::Invalid {
-            setting,
-            problem: problem.to_owned(),
-        })
-    }
-}
-
-fn check_with<T, E: std::fmt::Display>(
-    setting: &'static str,
-    parsed: Result<T, E>,
-) -> Result<T, Error> {
-    parsed.map_err(|error| Error::Invalid {
-        setting,
-        problem: error.to_string(),
-    })
 }

@@ -1,0 +1,182 @@
+//! What a configuration must keep to, beyond being readable.
+
+use super::{Auth, Config, Error, Secret};
+
+/// No hold may be longer: LONGEST_HOLD_MS of the module.
+const LONGEST_HOLD_MS: u64 = 3_600_000;
+
+impl Config {
+    /// Fails with the first setting that makes no sense.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let positive: [(&'static str, u64); 13] = [
+            ("http.request_timeout_ms", self.http.request_timeout_ms),
+            ("http.max_body_bytes", self.http.max_body_bytes),
+            ("redis.timeout_ms", self.redis.timeout_ms),
+            ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
+            ("payment.timeout_ms", self.payment.timeout_ms),
+            ("session.idle_ms", self.session.idle_ms),
+            ("session.absolute_ms", self.session.absolute_ms),
+            ("session.guest_idle_ms", self.session.guest_idle_ms),
+            ("cart.ttl_ms", self.cart.ttl_ms),
+            ("holds.ttl_ms", self.holds.ttl_ms),
+            ("holds.checkout_ttl_ms", self.holds.checkout_ttl_ms),
+            ("recovery.interval_ms", self.recovery.interval_ms),
+            ("recovery.lease_ms", self.recovery.lease_ms),
+        ];
+        for (setting, value) in positive {
+            ensure(value > 0, setting, "must be at least 1")?;
+        }
+        ensure(
+            self.http.max_concurrent_requests > 0,
+            "http.max_concurrent_requests",
+            "must be at least 1",
+        )?;
+        ensure(
+            (1..=300).contains(&self.mysql.max_connections),
+            "mysql.max_connections",
+            "must be from 1 to 300",
+        )?;
+        ensure(
+            self.holds.ttl_ms <= LONGEST_HOLD_MS,
+            "holds.ttl_ms",
+            "must be at most 3600000, an hour",
+        )?;
+        ensure(
+            self.holds.checkout_ttl_ms <= LONGEST_HOLD_MS,
+            "holds.checkout_ttl_ms",
+            "must be at most 3600000, an hour",
+        )?;
+        ensure(
+            self.session.idle_ms <= self.session.absolute_ms,
+            "session.idle_ms",
+            "must not be longer than session.absolute_ms",
+        )?;
+        ensure(
+            self.http.listen.port() == 0 || self.http.listen != self.admin.listen,
+            "admin.listen",
+            "must not be the address of http.listen",
+        )?;
+        ensure(
+            !self.kafka.brokers.is_empty(),
+            "kafka.brokers",
+            "must name at least one host:port",
+        )?;
+        ensure(
+            !self.kafka.topic.is_empty(),
+            "kafka.topic",
+            "must not be empty",
+        )?;
+        check_with("redis.url", redis::Client::open(self.redis.url.expose()))?;
+        check_with(
+            "mysql.url",
+            self.mysql
+                .url
+                .expose()
+                .parse::<sqlx::mysql::MySqlConnectOptions>(),
+        )?;
+        check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
+        check_with(
+            "log.filter",
+            self.log.filter.parse::<tracing_subscriber::EnvFilter>(),
+        )?;
+        Ok(())
+    }
+}
+
+impl Auth {
+    /// Takes the token from its file, unless it was given outright.
+    pub(super) fn read_token_file(&mut self) -> Result<(), Error> {
+        const SETTING: &str = "auth.operator_token_file";
+        if let (None, Some(path)) = (&self.operator_token, &self.operator_token_file) {
+            let text = check_with(SETTING, std::fs::read_to_string(path))?;
+            let token = text.lines().next().unwrap_or_default().trim();
+            self.operator_token = Some(Secret(token.to_owned()));
+        }
+        let long_enough = self
+            .operator_token
+            .as_ref()
+            .is_none_or(|token| token.expose().len() >= 16);
+        ensure(
+            long_enough,
+            "auth.operator_token",
+            "must have at least 16 characters",
+        )
+    }
+}
+
+fn ensure(holds: bool, setting: &'static str, problem: &str) -> Result<(), Error> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Invalid {
+            setting,
+            problem: problem.to_owned(),
+        })
+    }
+}
+
+fn check_with<T, E: std::fmt::Display>(
+    setting: &'static str,
+    parsed: Result<T, E>,
+) -> Result<T, Error> {
+    parsed.map_err(|error| Error::Invalid {
+        setting,
+        problem: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        let refused = config
+            .check()
+            .expect_err("a configuration that makes no sense");
+        refused.to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let zero = refused(|config| config.redis.timeout_ms = 0);
+        assert_eq!(zero, "redis.timeout_ms: must be at least 1");
+        let many = refused(|config| config.mysql.max_connections = 301);
+        assert_eq!(many, "mysql.max_connections: must be from 1 to 300");
+        let long = refused(|config| config.holds.checkout_ttl_ms = LONGEST_HOLD_MS + 1);
+        assert_eq!(
+            long,
+            "holds.checkout_ttl_ms: must be at most 3600000, an hour"
+        );
+        let no_url = refused(|config| config.redis.url = Secret("http://127.0.0.1".into()));
+        assert!(no_url.starts_with("redis.url: "), "{no_url}");
+        let twice = refused(|config| config.admin.listen = config.http.listen);
+        assert!(twice.starts_with("admin.listen: "), "{twice}");
+    }
+
+    #[test]
+    fn a_short_token_and_an_absent_file_are_refused() {
+        let mut auth = Auth {
+            operator_token: Some(Secret("guessable".into())),
+            ..Auth::default()
+        };
+        assert!(auth.read_token_file().is_err());
+        let absent = Some("/nowhere/operator-token".into());
+        let mut auth = Auth {
+            operator_token_file: absent,
+            ..Auth::default()
+        };
+        assert!(auth.read_token_file().is_err());
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        assert_eq!(format!("{:?}", Secret("hunter2".into())), "***");
+    }
+}

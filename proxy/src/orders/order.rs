@@ -89,7 +89,8 @@ impl Order {
             currency: priced.currency,
             status: Status::Pending,
             reason: None,
-            created_at: OffsetDateTime::now_utc(),
+            // As the table keeps it, so that an order never shows two times.
+            created_at: OffsetDateTime::now_utc().truncate_to_millisecond(),
         }
     }
 

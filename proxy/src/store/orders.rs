@@ -98,14 +98,15 @@ impl Store {
             .await?;
         }
         sqlx::query(
-            "INSERT INTO orders (id, user_id, status, total, currency, lease_until) \
-             VALUES (?, ?, ?, ? / 100, ?, NOW(3) + INTERVAL ? * 1000 MICROSECOND)",
+            "INSERT INTO orders (id, user_id, status, total, currency, created_at, lease_until) \
+             VALUES (?, ?, ?, ? / 100, ?, ?, NOW(3) + INTERVAL ? * 1000 MICROSECOND)",
         )
         .bind(order.id)
         .bind(order.user_id)
         .bind(Status::Pending.as_str())
         .bind(order.total_minor)
         .bind(&order.currency)
+        .bind(order.created_at)
         .bind(lease_ms)
         .execute(&mut *transaction)
         .await?;

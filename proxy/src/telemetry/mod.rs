@@ -1,5 +1,7 @@
 //! What the proxy says of itself.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -10,6 +12,7 @@ pub fn start_logging(log: &Log) {
     let filter = EnvFilter::new(&log.filter);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.init(),

@@ -2,6 +2,7 @@
 
 mod demo;
 mod down;
+mod env;
 mod status;
 mod up;
 
@@ -29,6 +30,8 @@ enum Command {
     Status,
     /// Show the shop selling again.
     Demo,
+    /// Print the addresses as shell variables: eval "$(holdfast-stack env)".
+    Env,
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Down => down::run(),
         Command::Status => status::run(),
+        Command::Env => env::run(),
         Command::Demo => status::Addresses::read().and_then(|addresses| demo::run(&addresses)),
     };
     match done {

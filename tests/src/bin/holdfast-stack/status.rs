@@ -130,7 +130,7 @@ pub fn run() -> Result<()> {
 }
 
 /// A path as it is typed in the current folder.
-fn relative(path: &Path) -> String {
+pub fn relative(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here)
         .unwrap_or(path)

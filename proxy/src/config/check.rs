@@ -8,8 +8,9 @@ const LONGEST_HOLD_MS: u64 = 3_600_000;
 impl Config {
     /// Fails with the first setting that makes no sense.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let positive: [(&'static str, u64); 13] = [
+        let positive: [(&'static str, u64); 14] = [
             ("http.request_timeout_ms", self.http.request_timeout_ms),
+            ("http.body_timeout_ms", self.http.body_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
             ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
@@ -35,6 +36,11 @@ impl Config {
             (1..=300).contains(&self.mysql.max_connections),
             "mysql.max_connections",
             "must be from 1 to 300",
+        )?;
+        ensure(
+            self.http.body_timeout_ms < self.http.request_timeout_ms,
+            "http.body_timeout_ms",
+            "must be shorter than http.request_timeout_ms",
         )?;
         ensure(
             self.holds.ttl_ms <= LONGEST_HOLD_MS,

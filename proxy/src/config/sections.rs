@@ -14,6 +14,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The deadline of one request, ms.
     pub request_timeout_ms: u64,
+    /// How long a client may take to send its body, ms; shorter than `request_timeout_ms`.
+    pub body_timeout_ms: u64,
     /// The longest body accepted, bytes.
     pub max_body_bytes: u64,
     /// How long open requests may go on after SIGTERM, ms.
@@ -29,6 +31,7 @@ impl Default for Http {
         Self {
             listen: ([127, 0, 0, 1], 8080).into(),
             request_timeout_ms: 10_000,
+            body_timeout_ms: 5_000,
             max_body_bytes: 1 << 20,
             drain_timeout_ms: 10_000,
             max_concurrent_requests: 10_000,
@@ -250,6 +253,11 @@ impl Http {
     /// The deadline of one request.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long a client may take to send its body.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
     }
 }
 

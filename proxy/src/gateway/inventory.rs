@@ -169,10 +169,21 @@ impl Gateway {
         .await
     }
 
-    /// `INV.RELEASE` on every line: gives back.
+    /// `INV.RELEASE` on every line: gives back. Of a SKU whose stock is gone nothing is held.
     pub async fn release_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
-        self.each(lines, |sku, _| on_hold("INV.RELEASE", sku, hold))
-            .await
+        try_join_all(lines.iter().map(|(sku, _)| async move {
+            match self.call(&on_hold("INV.RELEASE", sku, hold)).await {
+                Err(error) if error.has_prefix("NOSUCHSTOCK") => Ok(Outcome {
+                    word: Word::UnknownHold,
+                    available: 0,
+                    seq: 0,
+                    deadline_ms: 0,
+                    replayed: false,
+                }),
+                answered => answered,
+            }
+        }))
+        .await
     }
 
     /// `INV.EXTEND` on every line: moves the deadlines to `ttl_ms` from now, forward only.

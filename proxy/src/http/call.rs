@@ -100,7 +100,14 @@ impl Call {
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large());
         }
-        let collected = Limited::new(&mut self.body, limit).collect().await;
+        let body_timeout = self.app.config.http.body_timeout();
+        let collecting = Limited::new(&mut self.body, limit).collect();
+        let Ok(collected) = tokio::time::timeout(body_timeout, collecting).await else {
+            return Err(Problem::new(
+                Kind::Timeout,
+                "the body did not arrive in time; nothing was done",
+            ));
+        };
         collected.map(|body| body.to_bytes()).map_err(|error| {
             if error.is::<LengthLimitError>() {
                 too_large()

@@ -21,8 +21,10 @@ pub enum Kind {
     BodyTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
-    /// The request did not arrive, or was not finished, within its deadline.
+    /// The body did not arrive within `http.body_timeout_ms`.
     Timeout,
+    /// The request was not finished within `http.request_timeout_ms`.
+    DeadlineExceeded,
     /// There is no such route or resource.
     NotFound,
     /// The route exists and takes other methods.
@@ -59,12 +61,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 21] = [
+    pub const ALL: [Kind; 22] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
         Kind::UnsupportedMediaType,
         Kind::Timeout,
+        Kind::DeadlineExceeded,
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::NoSession,
@@ -119,6 +122,12 @@ impl Kind {
             Kind::Timeout => (
                 "timeout",
                 S::REQUEST_TIMEOUT,
+                "The body did not arrive in time",
+                true,
+            ),
+            Kind::DeadlineExceeded => (
+                "deadline-exceeded",
+                S::GATEWAY_TIMEOUT,
                 "The request took too long",
                 false,
             ),
@@ -201,7 +210,7 @@ impl Kind {
                 "internal",
                 S::INTERNAL_SERVER_ERROR,
                 "Holdfast is at fault",
-                true,
+                false,
             ),
         }
     }

@@ -114,7 +114,7 @@ impl Service {
             tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was not finished within its deadline; what it began goes on, and is undone or completed by itself";
-            Problem::new(Kind::Timeout, detail).into_response()
+            Problem::new(Kind::DeadlineExceeded, detail).into_response()
         })
     }
 }

@@ -20,8 +20,8 @@ use wire::{check, connect, exchange};
 static STACK: LazyLock<Stack> = LazyLock::new(|| {
     Stack::start(StackOptions {
         kafka: false,
-        // So that a request that never ends is given up within the test's patience.
-        environment: vec![("HOLDFAST_HTTP__REQUEST_TIMEOUT_MS".into(), "2000".into())],
+        // So that a body that never ends is given up within the test's patience.
+        environment: vec![("HOLDFAST_HTTP__BODY_TIMEOUT_MS".into(), "2000".into())],
         ..StackOptions::default()
     })
     .expect("a shop")
@@ -115,7 +115,7 @@ async fn half_a_request_is_answered_or_given_up_and_changes_nothing() -> Result<
     );
     let half = [head.as_bytes(), &body.as_bytes()[..20]].concat();
 
-    // The client waits in the middle of the body: the request's deadline ends it.
+    // The client waits in the middle of the body: the deadline of bodies ends it.
     check(&exchange(&STACK.proxy.url(), &half)?, 408, "timeout")?;
     // The client goes away in the middle of the body, or of the head.
     for part in [half.as_slice(), &head.as_bytes()[..40]] {

@@ -122,7 +122,7 @@ pub async fn confirm(mut call: Call) -> HttpAnswer {
     let card = form.payment.checked()?.to_owned();
     // The hold's id is the order's, so a confirmation that comes again finds the order.
     if let Some(order) = call.app.store.order(id).await? {
-        return tell_again(&call, order).await;
+        return tell_again(&order);
     }
     let order = Order::new(id, hold.owner, hold.priced);
     let ending = buy(
@@ -134,20 +134,22 @@ pub async fn confirm(mut call: Call) -> HttpAnswer {
         },
     )
     .await;
-    match ending.answer {
-        Answer::Refused(Reason::OutOfStock) => {
-            let why = ending
-                .refused_lines
-                .iter()
-                .find(|line| line.word != Word::Ok);
-            Err(ended(id, why.map_or(Word::Expired, |line| line.word)))
-        }
-        Answer::Refused(Reason::KeyTaken) => match call.app.store.order(id).await? {
-            Some(order) => tell_again(&call, order).await,
-            None => tell(&call, order, ending).await,
-        },
-        _ => tell(&call, order, ending).await,
+    let refused = matches!(
+        ending.answer,
+        Answer::Refused(Reason::OutOfStock | Reason::KeyTaken)
+    );
+    // Another confirmation of the same hold may have come first.
+    if refused && let Some(order) = call.app.store.order(id).await? {
+        return tell_again(&order);
     }
+    if ending.answer == Answer::Refused(Reason::OutOfStock) {
+        let why = ending
+            .refused_lines
+            .iter()
+            .find(|line| line.word != Word::Ok);
+        return Err(ended(id, why.map_or(Word::Expired, |line| line.word)));
+    }
+    tell(&call, order, ending).await
 }
 
 /// The hold in the path, if it is the asker's own.

@@ -194,9 +194,9 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
 }
 
 /// The answer for an order that a request finds done already.
-pub(super) async fn tell_again(call: &Call, order: Order) -> HttpAnswer {
+pub(super) fn tell_again(order: &Order) -> HttpAnswer {
     let mut answer = match order.status {
-        Status::Confirmed => order_answer(StatusCode::CREATED, &order),
+        Status::Confirmed => order_answer(StatusCode::CREATED, order),
         Status::Pending => Err(Problem::new(
             Kind::RequestInFlight,
             format!(
@@ -207,7 +207,13 @@ pub(super) async fn tell_again(call: &Call, order: Order) -> HttpAnswer {
         Status::Cancelled if order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str()) => {
             Err(refusal(Reason::PaymentDeclined))
         }
-        Status::Cancelled => Err(out_of_stock(&order, &now_available(call, &order).await)),
+        Status::Cancelled => Err(Problem::new(
+            Kind::HoldEnded,
+            format!(
+                "order {} was called off and its units given back; start another",
+                order.id
+            ),
+        )),
     }?;
     let name = HeaderName::from_static("idempotency-replayed");
     answer
@@ -331,7 +337,7 @@ async fn replay(
             .await?;
         return Ok(None);
     }
-    tell_again(call, order).await.map(Some)
+    tell_again(&order).map(Some)
 }
 
 impl From<RequestError> for Problem {

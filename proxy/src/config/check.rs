@@ -80,6 +80,13 @@ impl Config {
                 .expose()
                 .parse::<sqlx::mysql::MySqlConnectOptions>(),
         )?;
+        // The driver would read any scheme as its own.
+        let mysql_url = self.mysql.url.expose();
+        ensure(
+            mysql_url.starts_with("mysql://") || mysql_url.starts_with("mariadb://"),
+            "mysql.url",
+            "must begin with mysql://",
+        )?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
         check_with(
             "log.filter",
@@ -162,6 +169,8 @@ mod tests {
         );
         let no_url = refused(|config| config.redis.url = Secret("http://127.0.0.1".into()));
         assert!(no_url.starts_with("redis.url: "), "{no_url}");
+        let other = refused(|config| config.mysql.url = Secret("postgres://127.0.0.1/shop".into()));
+        assert_eq!(other, "mysql.url: must begin with mysql://");
         let twice = refused(|config| config.admin.listen = config.http.listen);
         assert!(twice.starts_with("admin.listen: "), "{twice}");
     }

@@ -61,24 +61,75 @@ pub struct Config {
 
 impl Config {
     /// Reads `file` (if given) and the environment over it, and checks the result.
+    ///
+    /// # Errors
+    /// When a setting is unknown, unreadable or senseless; the error names it.
     pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        Self::read(file, std::env::vars())
+    }
+
+    fn read(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
         let mut sources = config::Config::builder();
         if let Some(file) = file {
             sources = sources.add_source(config::File::from(file).format(config::FileFormat::Toml));
         }
+        // Variables of the launcher (HOLDFAST_CONFIG, HOLDFAST_REDIS_URL …) name no section.
+        let settings = variables.filter(|(name, _)| name.contains("__"));
         let environment = config::Environment::with_prefix("HOLDFAST")
             .prefix_separator("_")
             .separator("__")
-            .try_parsing(true)
-            // Variables of the launcher (HOLDFAST_CONFIG, HOLDFAST_REDIS_URL …) name no section.
-            .source(Some(
-                std::env::vars()
-                    .filter(|(name, _)| name.contains("__"))
-                    .collect(),
-            ));
+            .source(Some(settings.collect()));
         let mut config: Self = sources.add_source(environment).build()?.try_deserialize()?;
         config.auth.read_token_file()?;
         config.check()?;
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Error> {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Config::read(None, variables.iter().map(owned))
+    }
+
+    #[test]
+    fn the_environment_sets_values_of_every_kind() {
+        let config = read(&[
+            ("HOLDFAST_HTTP__LISTEN", "127.0.0.1:7777"),
+            ("HOLDFAST_HTTP__PLAIN_HTTP_COOKIES", "true"),
+            ("HOLDFAST_REDIS__TIMEOUT_MS", "700"),
+            ("HOLDFAST_LOG__FORMAT", "json"),
+            ("HOLDFAST_REDIS_URL", "not ours: it names no section"),
+        ]);
+        let config = config.expect("sound settings");
+        assert_eq!(config.http.listen.port(), 7777);
+        assert!(config.http.plain_http_cookies);
+        assert_eq!(config.redis.timeout_ms, 700);
+        assert_eq!(config.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn a_token_that_looks_like_a_number_is_taken_as_it_stands() {
+        let token = "1e20000000000000";
+        let config = read(&[("HOLDFAST_AUTH__OPERATOR_TOKEN", token)]).expect("a token");
+        assert_eq!(config.auth.operator_token.expect("given").expose(), token);
+    }
+
+    #[test]
+    fn what_is_unknown_or_unreadable_is_named() {
+        for (name, value, named) in [
+            ("HOLDFAST_REDDIS__URL", "x", "reddis"),
+            ("HOLDFAST_REDIS__TIMEOUT", "1", "timeout"),
+            ("HOLDFAST_REDIS__TIMEOUT_MS", "soon", "redis.timeout_ms"),
+        ] {
+            let refused = read(&[(name, value)]).expect_err(name).to_string();
+            assert!(refused.contains(named), "{refused}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<Body>
 }
 
 async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
-    if request.method() != Method::GET {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::new(
             Kind::MethodNotAllowed,
             "the admin port takes GET",

@@ -132,7 +132,13 @@ impl Router {
                 "there is no such route; see docs/http.md",
             ));
         };
-        let Some((_, route)) = matched.value.iter().find(|(known, _)| known == method) else {
+        // HEAD is GET whose body the connection leaves out (RFC 9110, 9.3.2).
+        let asked = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let Some((_, route)) = matched.value.iter().find(|(known, _)| known == asked) else {
             return Err(method_not_allowed(matched.value));
         };
         let params = matched
@@ -204,6 +210,14 @@ mod tests {
         let response = problem.into_response();
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[ALLOW], "GET, DELETE");
+    }
+
+    #[test]
+    fn head_finds_what_get_finds() {
+        let router = Router::new().expect("the table has no conflicts");
+        let found = router.find(&Method::HEAD, "/v1/products");
+        let (route, _) = found.expect("GET takes this path");
+        assert_eq!(route, Route::ListProducts);
     }
 
     #[test]

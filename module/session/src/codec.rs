@@ -124,7 +124,8 @@ impl Record {
             && timeouts
                 .iter()
                 .all(|timeout_ms| (1..=LONGEST_TIMEOUT_MS).contains(timeout_ms))
-            && record.ends_ms() < i64::MAX as u64
+            // The last time that it can end, however it is touched from here on.
+            && record.absolute_deadline_ms() < i64::MAX as u64
             && record.page_views <= i64::MAX as u64
             && bytes.0.is_empty();
         if sound {

@@ -69,7 +69,7 @@ impl Record {
         self.activity_ms.saturating_add(self.idle_ms)
     }
 
-    fn absolute_deadline_ms(&self) -> u64 {
+    pub(crate) fn absolute_deadline_ms(&self) -> u64 {
         self.login_ms.saturating_add(self.absolute_ms)
     }
 }

@@ -248,6 +248,36 @@ proptest! {
     }
 }
 
+#[test]
+fn a_session_that_can_be_read_can_be_read_after_any_touch() {
+    let start = Start {
+        digest: digest(1),
+        user: b"ada",
+        roles: b"",
+        idle_ms: 5,
+        absolute_ms: 9,
+        fields: Vec::new(),
+    };
+    let Ok(Started::New(_, Effect::Put(mut record))) = start.decide(None, 1_000) else {
+        unreachable!("nothing is there")
+    };
+    let mut bytes = record.encode();
+    let touched = Effect::Touched {
+        at_ms: u64::MAX,
+        page: None,
+        item: None,
+        tat_ns: Some(u64::MAX),
+    };
+    touched.apply(Some(&mut record)).expect("it is there");
+    let read = Record::decode(&record.encode(), ENCODING_VERSION);
+    assert_eq!(read, Ok(*record));
+
+    // One that ends when it is idle, yet lasts beyond all time otherwise, could not be read once it was touched.
+    const LOGIN: std::ops::Range<usize> = 33..41;
+    bytes[LOGIN].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(Record::decode(&bytes, ENCODING_VERSION).is_err());
+}
+
 /// A control: a limiter that forgets what has passed must be caught by the check of the rate.
 #[test]
 fn a_limiter_that_forgets_is_noticed() {

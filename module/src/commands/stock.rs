@@ -3,7 +3,7 @@
 use holdfast_stock::{Command, Decision, Effect, Ledger};
 
 use crate::ffi::{Arg, Context};
-use crate::reply::{Failure, Reply};
+use crate::reply::{Failure, Reply, quoted};
 use crate::{expiry, replicate};
 
 /// Runs a command on a key that must exist.
@@ -88,35 +88,45 @@ pub(crate) fn change_only(
     effects: &[Effect],
     mut applied: impl FnMut(u64, &Effect),
 ) -> Result<(), Failure> {
-    let db = context.selected_db();
-    let mut refused = None;
-    if let Some(mut open) = context.open_mut(key) {
-        let mut new = Ledger::default();
-        let present = open.value::<Ledger>()?;
-        let exists = present.is_some();
-        let ledger = present.unwrap_or(&mut new);
+    let written = write(context, key, |ledger| {
         for effect in effects {
-            if let Err(inconsistent) = ledger.apply(effect) {
-                refused = Some((effect, inconsistent));
-                break;
-            }
+            ledger
+                .apply(effect)
+                .map_err(|inconsistent| (effect, inconsistent))?;
             applied(ledger.seq(), effect);
         }
+        Ok(())
+    })?;
+    written.map_err(|(effect, inconsistent)| {
+        let key = quoted(key);
+        context.warn(&format!(
+            "holdfast: effect {effect:?} was refused on {key}: {inconsistent}"
+        ));
+        Failure::error(format!("the effect was refused on {key}: {inconsistent}"))
+    })
+}
+
+/// Lets `write` change the ledger under the key, or a new one that stays if it gets counted, and notes when something
+/// falls due in it next.
+pub(crate) fn write<E>(
+    context: &mut Context,
+    key: &Arg<'_>,
+    write: impl FnOnce(&mut Ledger) -> Result<(), E>,
+) -> Result<Result<(), E>, Failure> {
+    let db = context.selected_db();
+    let mut open = context.open_mut(key)?;
+    let mut new = Ledger::default();
+    let present = open.value::<Ledger>()?;
+    let exists = present.is_some();
+    let ledger = present.unwrap_or(&mut new);
+    let seq = ledger.seq();
+    let written = write(ledger);
+    // A ledger that refused is not noted: the sweep would come back to it at once, and for ever.
+    if written.is_ok() || ledger.seq() != seq {
         expiry::note(db, key.bytes(), ledger);
-        if !exists && new.seq() > 0 {
-            open.put(new);
-        }
     }
-    match refused {
-        None => Ok(()),
-        Some((effect, inconsistent)) => {
-            let key = crate::reply::quoted(key);
-            context.warn(&format!(
-                "holdfast: effect {effect:?} was refused on {key}: {inconsistent}"
-            ));
-            Err(Failure::error(format!(
-                "the effect was refused on {key}: {inconsistent}"
-            )))
-        }
+    if !exists && new.seq() > 0 {
+        open.put(new);
     }
+    Ok(written)
 }

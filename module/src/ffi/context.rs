@@ -7,6 +7,7 @@ use redis_module::raw;
 
 use super::strings::Vector;
 use super::{Arg, Key, KeyMut, api};
+use crate::reply::Failure;
 
 /// What the server lends for one call.
 pub(crate) struct Context(NonNull<raw::RedisModuleCtx>);
@@ -34,8 +35,8 @@ impl Context {
         Key::open(self, name)
     }
 
-    /// Opens the key for writing. Closing it touches WATCH, so open it only to change it. `None` does not happen.
-    pub(crate) fn open_mut(&mut self, name: &Arg<'_>) -> Option<KeyMut<'_>> {
+    /// Opens the key for writing. Closing it touches WATCH, so open it only to change it.
+    pub(crate) fn open_mut(&mut self, name: &Arg<'_>) -> Result<KeyMut<'_>, Failure> {
         KeyMut::open(self, name)
     }
 

@@ -6,12 +6,13 @@ use std::ptr::NonNull;
 use redis_module::raw;
 
 use super::{Arg, Context, DataType, api};
+use crate::reply::Failure;
 
 /// The key holds a value of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WrongType;
 
-impl From<WrongType> for crate::reply::Failure {
+impl From<WrongType> for Failure {
     fn from(_: WrongType) -> Self {
         Self::WrongType
     }
@@ -57,7 +58,7 @@ pub(crate) struct KeyMut<'c> {
 }
 
 impl<'c> KeyMut<'c> {
-    pub(super) fn open(context: &'c mut Context, name: &Arg<'_>) -> Option<Self> {
+    pub(super) fn open(context: &'c mut Context, name: &Arg<'_>) -> Result<Self, Failure> {
         // SAFETY: context and name are valid.
         let raw = unsafe {
             open(
@@ -66,8 +67,10 @@ impl<'c> KeyMut<'c> {
                 raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
             )
         };
-        Some(Self {
-            raw: raw?,
+        // The server opens every key for writing, so this error is never seen.
+        let raw = raw.ok_or_else(|| Failure::error("the server did not open the key"))?;
+        Ok(Self {
+            raw,
             context: PhantomData,
         })
     }

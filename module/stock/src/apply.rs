@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::adjustments::Adjustment;
-use crate::{Effect, Ending, Hold, Id, Ledger, MAX_UNITS, Outcome, State};
+use crate::{Effect, Ending, Hold, Id, Ledger, MAX_SEQ, MAX_UNITS, Outcome, State};
 
 /// An effect or a record that does not fit the ledger, which is left as it was. From a replication stream
 /// this means that the two sides have come apart; repeating it cannot help.
@@ -20,6 +20,7 @@ impl Ledger {
         let seq = self
             .seq
             .checked_add(effect.changes())
+            .filter(|seq| *seq <= MAX_SEQ)
             .ok_or(Inconsistent("its seq is exhausted"))?;
         if self.seq == 0 && !matches!(effect, Effect::Counted { .. }) {
             return Err(Inconsistent("it has not been counted yet"));

@@ -40,6 +40,10 @@ pub use text::TextError;
 /// The largest count of units, 2^53 - 1: every JSON reader can hold it exactly.
 pub const MAX_UNITS: u64 = (1 << 53) - 1;
 
+/// The last version that a ledger can have, 2^53 - 1: beyond it nothing is applied and nothing is believed, so that
+/// whatever a ledger has come to can be written down and read again.
+pub(crate) const MAX_SEQ: u64 = (1 << 53) - 1;
+
 /// How long a hold lasts when RESERVE names no deadline, in milliseconds.
 pub const DEFAULT_HOLD_MS: u64 = 120_000;
 

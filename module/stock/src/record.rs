@@ -1,7 +1,7 @@
 //! A ledger taken apart into records, from which it can be put together again.
 
 use crate::adjustments::Adjustment;
-use crate::{Ending, Hold, Id, Inconsistent, Ledger, MAX_UNITS, Outcome, State};
+use crate::{Ending, Hold, Id, Inconsistent, Ledger, MAX_SEQ, MAX_UNITS, Outcome, State};
 
 /// A part of a ledger as it stands, for the RDB file and for the rewritten AOF. `Base` comes first, the others
 /// in any order. A `number` is the `seq` at which the hold was taken or ended.
@@ -38,9 +38,6 @@ pub enum Record {
         adjustment: Adjustment,
     },
 }
-
-/// Beyond this no `seq` is believed, so that it can go on rising and stay below 2^53, as every number here does.
-const MAX_SEQ: u64 = 1 << 52;
 
 impl Ledger {
     /// The records of this ledger, in an order that equal ledgers share.

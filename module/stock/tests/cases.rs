@@ -1,6 +1,9 @@
 //! The cases that a shop runs into, one by one.
 
-use holdfast_stock::{Command, Effect, Id, LONGEST_HOLD_MS, Ledger, Retention, Until, Word};
+use holdfast_stock::{
+    Command, Decoder, ENCODING_VERSION, Effect, Id, LONGEST_HOLD_MS, Ledger, Record, Retention,
+    Until, Word,
+};
 
 fn apply_all(ledger: &mut Ledger, effects: &[Effect]) {
     for effect in effects {
@@ -181,4 +184,25 @@ fn a_replica_that_misses_an_effect_is_noticed() {
         primary != replica,
         "equal numbers do not make equal ledgers"
     );
+}
+
+#[test]
+fn a_ledger_at_its_last_version_can_be_written_and_read_but_not_changed() {
+    const LAST: u64 = (1 << 53) - 1;
+    let mut ledger = Ledger::default();
+    let base = |seq| Record::Base {
+        on_hand: 5,
+        sold: 0,
+        seq,
+    };
+    assert!(ledger.restore(&base(LAST + 1)).is_err());
+    ledger.restore(&base(LAST - 1)).expect("not the last yet");
+    ledger
+        .apply(&Effect::Counted { on_hand: 6 })
+        .expect("the last change");
+    assert!(ledger.apply(&Effect::Counted { on_hand: 7 }).is_err());
+
+    let mut decoder = Decoder::new(ENCODING_VERSION).expect("a known version");
+    ledger.encode(|chunk| decoder.chunk(chunk).expect("it was just written"));
+    assert_eq!(decoder.finish(), Ok(ledger));
 }

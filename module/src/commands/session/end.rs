@@ -13,9 +13,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         Some(record) => record.left(context.now_ms()).is_ok(),
         None => return Ok(Reply::Integer(0)),
     };
-    if let Some(open) = context.open_mut(key) {
-        open.delete();
-    }
+    context.open_mut(key)?.delete();
     // Nothing in it depends on a clock, so it can go out as it came.
     context.replicate_verbatim();
     Ok(Reply::Integer(live.into()))

@@ -28,9 +28,7 @@ fn change_only(context: &mut Context, key: &Arg<'_>, effect: &Effect) -> Result<
         let key = quoted(key);
         Failure::error(format!("the effect was refused on {key}: {error}"))
     };
-    let Some(mut open) = context.open_mut(key) else {
-        return Ok(());
-    };
+    let mut open = context.open_mut(key)?;
     let mut present = open.value::<Record>()?;
     let put = effect
         .apply(present.as_deref_mut())

@@ -30,8 +30,8 @@ pub(crate) fn number(arg: &[u8], what: &str, least: u64, most: u64) -> Result<u6
 }
 
 /// Units, at least one.
-pub(crate) fn quantity(arg: &[u8]) -> Result<u64, Failure> {
-    number(arg, "quantity", 1, MAX_UNITS)
+pub(crate) fn quantity(arg: &[u8], what: &str) -> Result<u64, Failure> {
+    number(arg, what, 1, MAX_UNITS)
 }
 
 /// A hold's or an adjustment's id.
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn only_a_canonical_number_in_range_is_a_number() {
-        assert_eq!(quantity(b"1"), Ok(1));
-        assert_eq!(quantity(b"9007199254740991"), Ok(MAX_UNITS));
+        assert_eq!(quantity(b"1", "quantity"), Ok(1));
+        assert_eq!(quantity(b"9007199254740991", "quantity"), Ok(MAX_UNITS));
         for bad in [
             "",
             "0",
@@ -161,7 +161,7 @@ mod tests {
             "9223372036854775808",
             "x",
         ] {
-            let Err(Failure::Message(message)) = quantity(bad.as_bytes()) else {
+            let Err(Failure::Message(message)) = quantity(bad.as_bytes(), "quantity") else {
                 unreachable!("{bad} is bad")
             };
             let expected = format!(

@@ -15,12 +15,12 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let (mut quantity, mut late) = (None, None);
     let mut options = Options::new(rest);
     while let Some(name) = options.next_name() {
-        let slot = match name.as_slice() {
-            b"QUANTITY" => &mut quantity,
-            b"LATE" => &mut late,
+        let (slot, what) = match name.as_slice() {
+            b"QUANTITY" => (&mut quantity, "QUANTITY"),
+            b"LATE" => (&mut late, "LATE"),
             _ => return Err(options.unknown("QUANTITY n and LATE quantity")),
         };
-        let value = args::quantity(options.value()?)?;
+        let value = args::quantity(options.value()?, what)?;
         options.once(slot, value)?;
     }
     stock::run(context, key, &Command::Confirm { id, quantity, late })

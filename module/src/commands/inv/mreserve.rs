@@ -34,7 +34,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let now_ms = context.now_ms();
     let mut lines = Vec::with_capacity(numkeys);
     for (key, quantity) in keys.iter().zip(quantities) {
-        let quantity = args::quantity(quantity)?;
+        let quantity = args::quantity(quantity, "quantity")?;
         let command = Command::Reserve {
             id: id.clone(),
             quantity,

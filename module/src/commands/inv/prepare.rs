@@ -17,7 +17,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     while let Some(name) = options.next_name() {
         match name.as_slice() {
             b"LATE" => {
-                let quantity = args::quantity(options.value()?)?;
+                let quantity = args::quantity(options.value()?, "LATE")?;
                 options.once(&mut late, quantity)?;
             }
             _ => return Err(options.unknown("LATE quantity")),

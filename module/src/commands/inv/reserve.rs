@@ -12,7 +12,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         return Err(Failure::Arity);
     };
     let id = args::id(id, "hold id")?;
-    let quantity = args::quantity(quantity)?;
+    let quantity = args::quantity(quantity, "quantity")?;
     let until = deadline(rest)?;
     stock::run(
         context,
@@ -27,15 +27,26 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
 
 /// `[PX ms | PXAT unix-ms]`
 pub(super) fn deadline(rest: &[Arg<'_>]) -> Result<Until, Failure> {
-    let mut until = None;
+    let (mut for_ms, mut at_ms) = (None, None);
     let mut options = Options::new(rest);
     while let Some(name) = options.next_name() {
-        let value = match name.as_slice() {
-            b"PX" => Until::In(args::number(options.value()?, "PX", 1, LONGEST_HOLD_MS)?),
-            b"PXAT" => Until::At(args::number(options.value()?, "PXAT", 1, MAX_NUMBER)?),
+        match name.as_slice() {
+            b"PX" => {
+                let ms = args::number(options.value()?, "PX", 1, LONGEST_HOLD_MS)?;
+                options.once(&mut for_ms, ms)?;
+            }
+            b"PXAT" => {
+                let unix_ms = args::number(options.value()?, "PXAT", 1, MAX_NUMBER)?;
+                options.once(&mut at_ms, unix_ms)?;
+            }
             _ => return Err(options.unknown("PX ms or PXAT unix-ms")),
-        };
-        options.once(&mut until, value)?;
+        }
     }
-    Ok(until.unwrap_or(Until::In(DEFAULT_HOLD_MS)))
+    match (for_ms, at_ms) {
+        (Some(_), Some(_)) => Err(Failure::error(
+            "PX and PXAT cannot stand together; give one of them",
+        )),
+        (None, Some(unix_ms)) => Ok(Until::At(unix_ms)),
+        (for_ms, None) => Ok(Until::In(for_ms.unwrap_or(DEFAULT_HOLD_MS))),
+    }
 }

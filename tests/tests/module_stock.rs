@@ -272,7 +272,10 @@ fn bad_arguments_are_named_and_change_nothing() {
         ("INV.RESTORE text BASE 1 0 1", "WRONGTYPE"),
         ("INV.EXTEND bad o1", "ERR wrong number of arguments"),
         ("INV.EXTEND bad o1 EX 5", "ERR unknown option 'EX'"),
-        ("INV.RESERVE bad o2 1 PX 5 PX 5", "ERR option 'PX' is given twice"),
+        (
+            "INV.RESERVE bad o2 1 PX 5 PX 5",
+            "ERR option 'PX' is given twice",
+        ),
         ("INV.CONFIRM bad o1 QUANTITY 0", "ERR QUANTITY must be"),
         ("INV.CONFIRM bad o1 LATE x", "ERR LATE must be"),
         ("INV.CONFIRM bad o1 LATE 2", "MISMATCH"),
@@ -411,7 +414,9 @@ fn the_server_knows_where_the_keys_are() {
 
 #[test]
 fn a_cluster_finds_all_keys_of_a_command() -> Result<()> {
-    let node = redis(&["--cluster-enabled", "yes"])?;
+    // The default, 10000 above the node's own port, is among those that the kernel gives to outgoing connections.
+    let bus = holdfast_tests::ports::free()?.to_string();
+    let node = redis(&["--cluster-enabled", "yes", "--cluster-port", &bus])?;
     let c = &mut node.connection()?;
     assert_eq!(ask(c, "CLUSTER ADDSLOTSRANGE 0 16383"), "OK");
     eventually("the cluster", || {

@@ -12,6 +12,17 @@ use redis::{Connection, Value};
 
 /// A Redis of one's own with the module and DEBUG, without a file unless `args` ask for one.
 pub fn redis(args: &[&str]) -> Result<Redis> {
+    start(args, None)
+}
+
+/// A replica of it, in step with it.
+pub fn replica(primary: &Redis, args: &[&str]) -> Result<Redis> {
+    let replica = start(args, Some(primary.port()?))?;
+    in_step(primary, &replica)?;
+    Ok(replica)
+}
+
+fn start(args: &[&str], replica_of: Option<u16>) -> Result<Redis> {
     let own = [
         "--enable-debug-command",
         "yes",
@@ -27,33 +38,9 @@ pub fn redis(args: &[&str]) -> Result<Redis> {
         .collect();
     Redis::start_private(RedisOptions {
         args,
-        ..RedisOptions::default()
-    })
-}
-
-/// A replica of it, in step with it.
-pub fn replica(primary: &Redis, args: &[&str]) -> Result<Redis> {
-    let own = [
-        "--enable-debug-command",
-        "yes",
-        "--appendonly",
-        "no",
-        "--save",
-        "",
-    ];
-    let args = own
-        .iter()
-        .chain(args)
-        .map(|arg| (*arg).to_owned())
-        .collect();
-    let replica_of = Some(primary.port()?);
-    let replica = Redis::start_private(RedisOptions {
-        args,
         replica_of,
         ..RedisOptions::default()
-    })?;
-    in_step(primary, &replica)?;
-    Ok(replica)
+    })
 }
 
 /// Waits until the replica has everything that the primary has sent.

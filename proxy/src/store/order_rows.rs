@@ -61,23 +61,29 @@ impl Store {
         key: &str,
     ) -> Result<Option<KnownRequest>, Error> {
         let row = sqlx::query(
-            "SELECT request_hash, order_id FROM idempotency_keys \
-             WHERE scope = ? AND idempotency_key = ? AND expires_at > NOW(3)",
+            "SELECT request_hash, order_id, expires_at <= NOW(3) AS expired FROM idempotency_keys \
+             WHERE scope = ? AND idempotency_key = ?",
         )
         .bind(scope)
         .bind(key)
         .fetch_optional(&self.pool)
         .await?;
-        let known = row.map(|row| {
-            Ok::<_, sqlx::Error>(KnownRequest {
-                request_hash: row.try_get("request_hash")?,
-                order_id: row.try_get("order_id")?,
-            })
-        });
-        Ok(known.transpose()?)
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let order_id = row.try_get("order_id")?;
+        if row.try_get("expired")? {
+            // As long as its row stands, the key cannot be used again.
+            self.forget_request(scope, key, order_id).await?;
+            return Ok(None);
+        }
+        Ok(Some(KnownRequest {
+            request_hash: row.try_get("request_hash")?,
+            order_id,
+        }))
     }
 
-    /// Forgets a key whose order came to nothing, so that the request can be tried anew.
+    /// Forgets a key that has expired or whose order came to nothing, so that it can be used anew.
     pub async fn forget_request(&self, scope: Uuid, key: &str, order: Uuid) -> Result<(), Error> {
         sqlx::query(
             "DELETE FROM idempotency_keys WHERE scope = ? AND idempotency_key = ? AND order_id = ?",

@@ -60,6 +60,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
         order: order.clone(),
         card,
         key: key.clone(),
+        is_held: false,
     };
     let ending = buy(&call, purchase).await;
     if ending.answer == Answer::Refused(Reason::KeyTaken)
@@ -196,25 +197,25 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
 /// The answer for an order that a request finds done already.
 pub(super) fn tell_again(order: &Order) -> HttpAnswer {
     let mut answer = match order.status {
-        Status::Confirmed => order_answer(StatusCode::CREATED, order),
-        Status::Pending => Err(Problem::new(
-            Kind::RequestInFlight,
-            format!(
+        Status::Confirmed => order_answer(StatusCode::CREATED, order)?,
+        Status::Pending => {
+            let detail = format!(
                 "order {} is being worked on; look at GET /v1/orders/{}",
                 order.id, order.id
-            ),
-        )),
-        Status::Cancelled if order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str()) => {
-            Err(refusal(Reason::PaymentDeclined))
+            );
+            return Err(Problem::new(Kind::RequestInFlight, detail));
         }
-        Status::Cancelled => Err(Problem::new(
-            Kind::HoldEnded,
-            format!(
+        Status::Cancelled if order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str()) => {
+            refusal(Reason::PaymentDeclined).into_response()
+        }
+        Status::Cancelled => {
+            let detail = format!(
                 "order {} was called off and its units given back; start another",
                 order.id
-            ),
-        )),
-    }?;
+            );
+            Problem::new(Kind::HoldEnded, detail).into_response()
+        }
+    };
     let name = HeaderName::from_static("idempotency-replayed");
     answer
         .headers_mut()
@@ -247,13 +248,21 @@ pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
     Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
 }
 
+/// What is available of each line where Redis and MySQL may disagree: the lesser of what they say.
 async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
     // Without an answer from Redis the refusal is told without its lines.
-    call.app
+    let mut outcomes = call
+        .app
         .gateway
         .availability(&order.holds())
         .await
-        .unwrap_or_default()
+        .unwrap_or_default();
+    for (line, outcome) in order.lines.iter().zip(&mut outcomes) {
+        if let Ok(unsold) = call.app.store.unsold(&line.sku).await {
+            outcome.available = outcome.available.min(unsold);
+        }
+    }
+    outcomes
 }
 
 fn refusal(reason: Reason) -> Problem {

@@ -50,6 +50,13 @@ impl Store {
         Ok(query.build_query_as().fetch_all(&self.pool).await?)
     }
 
+    /// The unsold units of a product; 0 when there is no such product.
+    pub async fn unsold(&self, sku: &Sku) -> Result<i64, Error> {
+        let stock = sqlx::query_scalar("SELECT stock FROM products WHERE sku = ?");
+        let stock = stock.bind(sku.as_str()).fetch_optional(&self.pool).await?;
+        Ok(stock.unwrap_or_default())
+    }
+
     /// Puts products into the catalogue, or new names and prices on those that are there; their
     /// stock stays. All of them or, on an error, none.
     pub async fn upsert_products(&self, products: &[Product]) -> Result<(), Error> {

@@ -131,6 +131,7 @@ pub async fn confirm(mut call: Call) -> HttpAnswer {
             order: order.clone(),
             card,
             key: None,
+            is_held: true,
         },
     )
     .await;

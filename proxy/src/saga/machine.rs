@@ -6,6 +6,8 @@
 pub enum State {
     /// Units are being held in Redis.
     Reserving,
+    /// The units of a checkout hold, which are held already, are being asked for.
+    Claiming,
     /// The order is being written to MySQL as PENDING.
     Recording,
     /// The holds' deadlines are being stopped.
@@ -117,7 +119,7 @@ pub enum Input {
     Short,
     /// Record: the Idempotency-Key exists.
     KeyTaken,
-    /// Record: the order exists, and another saga runs it.
+    /// Record: the order exists, and another saga runs it. Reserve: it is sold already.
     OrderExists,
     /// Pay or Ask: the money is ours.
     Captured,
@@ -156,6 +158,11 @@ pub fn begin() -> Step {
     to(State::Reserving, Effect::Reserve)
 }
 
+/// How an order of units begins that were held at checkout.
+pub fn begin_with_hold() -> Step {
+    to(State::Claiming, Effect::Reserve)
+}
+
 /// How recovery takes up an order. One that is not `committed` may have been paid for, so the
 /// provider is asked before anything is undone.
 pub fn resume(committed: bool) -> Step {
@@ -171,9 +178,16 @@ pub fn resume(committed: bool) -> Step {
 pub fn next(state: State, input: Input) -> Step {
     use Input as I;
     match (state, input) {
-        (State::Reserving, I::Done) => to(State::Recording, Effect::Record),
-        (State::Reserving, I::Short) => {
+        (State::Reserving | State::Claiming, I::Done) => to(State::Recording, Effect::Record),
+        (State::Reserving | State::Claiming, I::Short) => {
             answered(State::Finished, Answer::Refused(Reason::OutOfStock))
+        }
+        (State::Reserving | State::Claiming, I::OrderExists) => {
+            answered(State::Finished, Answer::Refused(Reason::KeyTaken))
+        }
+        // The hold was there before: another confirmation may be at it, and it has its deadline.
+        (State::Claiming, I::Unclear) => {
+            answered(State::Finished, Answer::Refused(Reason::Unavailable))
         }
         // The reservation may have been made; released ids refuse it even if it arrives later.
         (State::Reserving, I::Unclear) => release(Reason::Unavailable),

@@ -6,7 +6,8 @@ use super::*;
 fn answers(effect: Effect) -> &'static [Input] {
     use Input as I;
     match effect {
-        Effect::Reserve | Effect::Prepare => &[I::Done, I::Short, I::Unclear],
+        Effect::Reserve => &[I::Done, I::Short, I::OrderExists, I::Unclear],
+        Effect::Prepare => &[I::Done, I::Short, I::Unclear],
         Effect::Record => &[I::Done, I::KeyTaken, I::OrderExists, I::Unclear],
         Effect::Pay => &[I::Captured, I::Declined, I::Unclear],
         Effect::Ask { .. } => &[
@@ -90,7 +91,7 @@ fn every_path(check: impl FnMut(State, &History)) -> usize {
         paths += 1;
         check(state, history);
     };
-    for start in [begin(), resume(false), resume(true)] {
+    for start in [begin(), begin_with_hold(), resume(false), resume(true)] {
         walk(&start, &History::default(), &mut counting);
     }
     paths
@@ -192,6 +193,23 @@ fn nothing_is_paid_before_the_holds_are_prepared() {
             );
         }
     });
+}
+
+#[test]
+fn a_checkout_hold_outlives_a_confirmation_that_recorded_nothing() {
+    let mut check = |_, history: &History| {
+        let recorded = history.done.iter().any(|(effect, input)| {
+            *effect == Effect::Record && matches!(input, Input::Done | Input::Unclear)
+        });
+        let released = history
+            .done
+            .iter()
+            .any(|(effect, _)| *effect == Effect::Release);
+        // Confirmations have no key, so the way over KeyTaken is not theirs.
+        let keyed = history.has(Effect::Record, Input::KeyTaken);
+        assert!(recorded || keyed || !released, "{:?}", history.done);
+    };
+    walk(&begin_with_hold(), &History::default(), &mut check);
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Purchase {
     pub card: String,
     /// What makes the request recognisable when it comes again.
     pub key: Option<IdempotencyKey>,
+    /// True when the units were held at checkout, under the order's id.
+    pub is_held: bool,
 }
 
 /// How it ended, for whoever asked.
@@ -91,6 +93,11 @@ impl Runner {
     /// Buys. The saga runs on when the receiver is dropped.
     pub fn buy(self: &Arc<Self>, purchase: Purchase) -> oneshot::Receiver<Ending> {
         let (listener, ending) = oneshot::channel();
+        let first = if purchase.is_held {
+            machine::begin_with_hold()
+        } else {
+            machine::begin()
+        };
         let saga = Saga {
             order: purchase.order,
             card: Some(purchase.card),
@@ -102,7 +109,7 @@ impl Runner {
         };
         let runner = self.clone();
         self.tasks
-            .spawn(async move { runner.drive(saga, machine::begin()).await });
+            .spawn(async move { runner.drive(saga, first).await });
         ending
     }
 
@@ -177,10 +184,11 @@ impl Runner {
             Err(error) => return unclear(saga.order.id, "reserve", error),
         };
         saga.lines = reservation.lines;
-        if reservation.word == Word::Reserved {
-            Input::Done
-        } else {
-            Input::Short
+        match reservation.word {
+            Word::Reserved => Input::Done,
+            // Only a checkout hold can be sold already: by a confirmation that was faster.
+            Word::Confirmed => Input::OrderExists,
+            _ => Input::Short,
         }
     }
 
@@ -307,7 +315,9 @@ impl Runner {
     }
 
     fn answer(&self, saga: &mut Saga, answer: Answer) -> Input {
-        if answer == Answer::Refused(Reason::OutOfStock) {
+        // The end of a hold is no refusal for stock: the order may have been told of before.
+        let is_short = saga.lines.iter().any(|line| line.word == Word::OutOfStock);
+        if answer == Answer::Refused(Reason::OutOfStock) && is_short {
             self.refusals.tell(&saga.order, &saga.lines);
         }
         if let Some(listener) = saga.listener.take() {

@@ -22,17 +22,27 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves the API on `listener` until `stop` is cancelled, then lets open requests finish
 /// within `http.drain_timeout_ms`.
 pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: CancellationToken) {
+    let most_at_once = app.config.http.max_concurrent_requests;
     let service = Arc::new(Service {
-        permits: Semaphore::new(app.config.http.max_concurrent_requests),
+        permits: Arc::new(Semaphore::new(most_at_once)),
         drain_timeout: Duration::from_millis(app.config.http.drain_timeout_ms),
         router,
         app,
     });
+    let answering = service.clone();
     accept(listener, stop, service.drain_timeout, move |request| {
-        let service = service.clone();
+        let service = answering.clone();
         async move { service.answer(request).await }
     })
     .await;
+    // Requests whose clients have gone have no open connection, and are finished as well.
+    let every_permit = service.permits.acquire_many(most_at_once as u32);
+    if tokio::time::timeout(service.drain_timeout, every_permit)
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests without a client were cut off");
+    }
 }
 
 /// Accepts connections until `stop`, answers each request with `answer`, then drains.
@@ -96,19 +106,30 @@ pub async fn accept<F, A>(
 struct Service {
     app: Arc<App>,
     router: Router,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     drain_timeout: Duration,
 }
 
 impl Service {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let Ok(_permit) = self.permits.try_acquire() else {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return Problem::new(
                 Kind::Overloaded,
                 "the server is full; try again in a moment",
             )
             .into_response();
         };
+        // A task of its own: when a client goes away, hyper drops this future at whatever step it is.
+        let answering = tokio::spawn(async move {
+            let _permit = permit;
+            self.answer_in_time(request).await
+        });
+        answering
+            .await
+            .unwrap_or_else(|error| Problem::internal(error).into_response())
+    }
+
+    async fn answer_in_time(&self, request: Request<Incoming>) -> Response<Body> {
         let deadline = self.app.config.http.request_timeout();
         let answered =
             tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));

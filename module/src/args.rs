@@ -47,9 +47,12 @@ pub(crate) fn id(arg: &[u8], what: &str) -> Result<Id, Failure> {
 /// The digest of a secret.
 pub(crate) fn digest(arg: &[u8], what: &str) -> Result<Digest, Failure> {
     Digest::parse(arg).ok_or_else(|| {
-        let length = arg.len();
+        let got = match arg.len() {
+            64 => "64 bytes that are not all hex digits".to_owned(),
+            length => format!("{length} bytes"),
+        };
         Failure::error(format!(
-            "{what} must be a SHA-256 as 32 raw bytes or 64 hex digits, got {length} bytes"
+            "{what} must be a SHA-256 as 32 raw bytes or 64 hex digits, got {got}"
         ))
     })
 }

@@ -293,6 +293,10 @@ fn bad_arguments_are_named_and_change_nothing() {
             "ERR digest must be a SHA-256 as 32 raw bytes or 64 hex digits, got 3",
         ),
         (
+            format!("SESSION.START s12 {} ada", "g".repeat(64)),
+            "ERR digest must be a SHA-256 as 32 raw bytes or 64 hex digits, got 64 bytes that are not",
+        ),
+        (
             format!("SESSION.START s12 {mine}"),
             "ERR wrong number of arguments",
         ),

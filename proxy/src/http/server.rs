@@ -31,8 +31,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
     });
     let answering = service.clone();
     accept(listener, stop, service.drain_timeout, move |request| {
-        let service = answering.clone();
-        async move { service.answer(request).await }
+        answering.clone().answer(request)
     })
     .await;
     // Requests whose clients have gone have no open connection, and are finished as well.
@@ -111,22 +110,25 @@ struct Service {
 }
 
 impl Service {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            return Problem::new(
-                Kind::Overloaded,
-                "the server is full; try again in a moment",
-            )
-            .into_response();
-        };
-        // A task of its own: when a client goes away, hyper drops this future at whatever step it is.
+    /// Begins to answer at once, in a task of its own: when its client goes away, hyper drops the
+    /// future that is returned, at whatever step it is, or before its first.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + use<> {
+        let permit = self.permits.clone().try_acquire_owned();
         let answering = tokio::spawn(async move {
-            let _permit = permit;
+            let Ok(_permit) = permit else {
+                let detail = "the server is full; try again in a moment";
+                return Problem::new(Kind::Overloaded, detail).into_response();
+            };
             self.answer_in_time(request).await
         });
-        answering
-            .await
-            .unwrap_or_else(|error| Problem::internal(error).into_response())
+        async move {
+            answering
+                .await
+                .unwrap_or_else(|error| Problem::internal(error).into_response())
+        }
     }
 
     async fn answer_in_time(&self, request: Request<Incoming>) -> Response<Body> {

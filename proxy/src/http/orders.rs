@@ -248,7 +248,7 @@ pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
     Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
 }
 
-/// What is available of each line where Redis and MySQL may disagree: the lesser of what they say.
+/// What is available of each line where Redis and MySQL may disagree: the lesser of their words.
 async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
     // Without an answer from Redis the refusal is told without its lines.
     let mut outcomes = call

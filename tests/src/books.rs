@@ -20,6 +20,8 @@ pub const SOLD: [&str; 5] = [
     "PaymentProcessed",
     "OrderConfirmed",
 ];
+/// The events with which every recorded order begins.
+const BEGUN: [&str; 3] = ["SagaStarted", "InventoryReserved", "OrderCreated"];
 /// The events of an order that was refused for stock: no other ones, because nothing else happened.
 pub const REFUSED: [&str; 2] = ["SagaStarted", "OrderCancelled"];
 
@@ -35,6 +37,8 @@ pub struct Expected {
     pub sold: BTreeSet<String>,
     /// How many were answered 409, out of stock.
     pub refused: usize,
+    /// How many were answered with neither, or not at all: each of them may have been sold, and none half.
+    pub unanswered: usize,
 }
 
 /// What the systems say.
@@ -42,12 +46,25 @@ pub struct Expected {
 pub struct Books {
     /// `products.stock`.
     pub stock: i64,
-    /// Each order in MySQL with the SKU: its status and units.
-    pub orders: BTreeMap<String, (String, i64)>,
+    /// Each order in MySQL with the SKU.
+    pub orders: BTreeMap<String, OrderRow>,
+    /// How the payment of each order with the SKU stands, where there is one.
+    pub payments: BTreeMap<String, String>,
     /// INV.GET's `on_hand`, `held` and `sold`.
     pub ledger: Ledger,
     /// The events of each order with the SKU, by order id, as they arrived.
     pub events: BTreeMap<String, Vec<SagaEvent>>,
+}
+
+/// An order as its row says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderRow {
+    /// `PENDING`, `CONFIRMED` or `CANCELLED`.
+    pub status: String,
+    /// Why it was cancelled.
+    pub reason: Option<String>,
+    /// Units of the SKU.
+    pub units: i64,
 }
 
 /// What Redis says.
@@ -61,6 +78,18 @@ pub struct Ledger {
     pub sold: i64,
 }
 
+impl Expected {
+    /// So many units put in, these orders sold, so many refused, and no request without an answer.
+    pub fn of(stocked: i64, sold: &[&str], refused: usize) -> Expected {
+        Expected {
+            stocked,
+            sold: sold.iter().map(|id| (*id).to_owned()).collect(),
+            refused,
+            unanswered: 0,
+        }
+    }
+}
+
 impl Books {
     /// Reads them. The events are those of `events`, so that one reader serves many SKUs.
     pub async fn read(stack: &Stack, sku: &str, events: &[SagaEvent]) -> Result<Books> {
@@ -70,7 +99,7 @@ impl Books {
             .fetch_one(&mut mysql)
             .await?;
         let rows = sqlx::query(
-            "SELECT id, status, quantity FROM orders JOIN order_lines ON order_id = id WHERE sku = ?",
+            "SELECT id, status, reason, quantity FROM orders JOIN order_lines ON order_id = id WHERE sku = ?",
         )
         .bind(sku)
         .fetch_all(&mut mysql)
@@ -78,13 +107,22 @@ impl Books {
         let mut orders = BTreeMap::new();
         for row in rows {
             let id = Uuid::from_slice(row.try_get("id")?)?.to_string();
-            orders.insert(id, (row.try_get("status")?, row.try_get("quantity")?));
+            let row = OrderRow {
+                status: row.try_get("status")?,
+                reason: row.try_get("reason")?,
+                units: row.try_get("quantity")?,
+            };
+            orders.insert(id, row);
         }
+        let events = of_sku(events, sku);
+        let mut payments = stack.payment.all().await?;
+        payments.retain(|id, _| orders.contains_key(id) || events.contains_key(id));
         Ok(Books {
             stock,
             orders,
+            payments,
             ledger: ledger(stack, sku)?,
-            events: of_sku(events, sku),
+            events,
         })
     }
 
@@ -94,8 +132,8 @@ impl Books {
         let confirmed: BTreeMap<&String, i64> = self
             .orders
             .iter()
-            .filter(|(_, (status, _))| status == "CONFIRMED")
-            .map(|(id, (_, units))| (id, *units))
+            .filter(|(_, order)| order.status == "CONFIRMED")
+            .map(|(id, order)| (id, order.units))
             .collect();
         let units: i64 = confirmed.values().sum();
         let mut check = |sound: bool, fault: String| {
@@ -117,10 +155,30 @@ impl Books {
                 format!("lost: order {id} was answered 201 and is not CONFIRMED in MySQL"),
             );
         }
-        for id in confirmed.keys().filter(|id| !expected.sold.contains(**id)) {
+        let unasked: Vec<_> = confirmed
+            .keys()
+            .filter(|id| !expected.sold.contains(**id))
+            .collect();
+        check(
+            unasked.len() <= expected.unanswered,
+            format!(
+                "unasked: {unasked:?} are CONFIRMED and were never answered 201, with {} unanswered",
+                expected.unanswered
+            ),
+        );
+        for (id, order) in &self.orders {
             check(
-                false,
-                format!("unasked: order {id} is CONFIRMED and was never answered 201"),
+                order.status != "PENDING",
+                format!("unfinished: order {id} is PENDING"),
+            );
+            let payment = self.payments.get(id).map(String::as_str);
+            let paid = payment == Some("captured");
+            check(
+                paid == confirmed.contains_key(id),
+                format!(
+                    "money: order {id} is {} and its payment {payment:?}",
+                    order.status
+                ),
             );
         }
         let left = expected.stocked - units;
@@ -138,23 +196,25 @@ impl Books {
             format!("Redis: {:?}, not {ledger:?}", self.ledger),
         );
         for (id, types) in self.event_types() {
-            let sold = confirmed.contains_key(id);
-            let wanted: &[&str] = if sold { &SOLD } else { &REFUSED };
+            let order = self.orders.get(id);
+            let payment = self.payments.get(id).map(String::as_str);
             check(
-                types == wanted,
-                format!("Kafka: order {id} (sold: {sold}) has the events {types:?}"),
+                types == wanted_events(order, payment),
+                format!("Kafka: order {id} ({order:?}) has the events {types:?}"),
             );
         }
-        for id in confirmed
-            .keys()
-            .filter(|id| !self.events.contains_key(**id))
+        for (id, order) in self
+            .orders
+            .iter()
+            .filter(|(id, _)| !self.events.contains_key(*id))
         {
             check(
                 false,
-                format!("Kafka: order {id} is CONFIRMED and has no events"),
+                format!("Kafka: order {id} is {} and has no events", order.status),
             );
         }
-        let refused = self.events.len().saturating_sub(confirmed.len());
+        let refused = self.events.keys();
+        let refused = refused.filter(|id| !self.orders.contains_key(*id)).count();
         check(
             refused == expected.refused,
             format!("Kafka: {refused} refusals, not {}", expected.refused),
@@ -163,13 +223,41 @@ impl Books {
     }
 
     /// The types of each order's events, an event that came twice counted once.
-    fn event_types(&self) -> impl Iterator<Item = (&String, Vec<&str>)> {
+    pub fn event_types(&self) -> impl Iterator<Item = (&String, Vec<&str>)> {
         self.events.iter().map(|(id, events)| {
             let mut seen = BTreeSet::new();
             let once = events.iter().filter(|event| seen.insert(&event.id));
             (id, once.map(|event| event.event_type.as_str()).collect())
         })
     }
+}
+
+/// The events that an order which ended so must have: one without a row was refused for stock.
+fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'static str> {
+    let Some(order) = order else {
+        return REFUSED.to_vec();
+    };
+    if order.status == "CONFIRMED" {
+        return SOLD.to_vec();
+    }
+    let mut events = BEGUN.to_vec();
+    if matches!(
+        order.reason.as_deref(),
+        Some("payment_declined" | "payment_failed")
+    ) {
+        events.push("PaymentFailed");
+    }
+    if payment == Some("refunded") {
+        events.push("OrderRefunded");
+    }
+    events.extend(["InventoryReleased", "OrderCancelled"]);
+    events
+}
+
+/// [`settle`] for one SKU with a reader of its own, which reads the topic from its start.
+pub async fn audit(stack: &Stack, sku: &str, expected: &Expected) -> Result<Books> {
+    let reader = EventReader::from_start(stack.kafka.brokers(), stack.topic())?;
+    settle(stack, &reader, sku, expected, &mut Vec::new()).await
 }
 
 /// Reads the books until they are in order: the last step of a sale (confirming the hold in Redis) and the way of the
@@ -244,6 +332,15 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
+    fn confirmed(id: &str) -> (String, OrderRow) {
+        let order = OrderRow {
+            status: "CONFIRMED".to_owned(),
+            reason: None,
+            units: 1,
+        };
+        (id.to_owned(), order)
+    }
+
     /// Two lanterns, two buyers served and one refused, all in order.
     fn sound() -> (Books, Expected) {
         let saga = |id: &str, types: &[&str]| {
@@ -255,10 +352,11 @@ mod tests {
             };
             (id.to_owned(), types.iter().map(event).collect())
         };
-        let order = |id: &str| (id.to_owned(), ("CONFIRMED".to_owned(), 1));
+        let paid = |id: &str| (id.to_owned(), "captured".to_owned());
         let books = Books {
             stock: 0,
-            orders: [order("a"), order("b")].into(),
+            orders: [confirmed("a"), confirmed("b")].into(),
+            payments: [paid("a"), paid("b")].into(),
             ledger: Ledger {
                 on_hand: 0,
                 held: 0,
@@ -273,6 +371,7 @@ mod tests {
                 stocked: 2,
                 sold,
                 refused: 1,
+                unanswered: 0,
             },
         )
     }
@@ -300,18 +399,42 @@ mod tests {
     }
 
     #[test]
+    fn a_sale_whose_answer_was_lost_is_no_fault() {
+        let lost = doctored(|_, expected| {
+            assert!(expected.sold.remove("b"));
+            expected.unanswered = 1;
+        });
+        assert_eq!(lost, "");
+    }
+
+    #[test]
     fn every_kind_of_fault_is_found() {
         let oversold = doctored(|books, expected| {
-            books.orders.insert("d".into(), ("CONFIRMED".into(), 1));
+            books.orders.extend([confirmed("d")]);
             expected.sold.insert("d".into());
         });
         assert!(oversold.contains("oversold: 3 of 2"), "{oversold}");
 
-        let lost = doctored(|books, _| books.orders.get_mut("a").unwrap().0 = "CANCELLED".into());
+        let lost =
+            doctored(|books, _| books.orders.get_mut("a").unwrap().status = "CANCELLED".into());
         assert!(lost.contains("lost: order a"), "{lost}");
+        assert!(
+            lost.contains("money: order a is CANCELLED and its payment Some(\"captured\")"),
+            "{lost}"
+        );
+
+        let unpaid = doctored(|books, _| assert!(books.payments.remove("a").is_some()));
+        assert!(
+            unpaid.contains("money: order a is CONFIRMED and its payment None"),
+            "{unpaid}"
+        );
+
+        let stuck =
+            doctored(|books, _| books.orders.get_mut("a").unwrap().status = "PENDING".into());
+        assert!(stuck.contains("unfinished: order a"), "{stuck}");
 
         let unasked = doctored(|_, expected| assert!(expected.sold.remove("b")));
-        assert!(unasked.contains("unasked: order b"), "{unasked}");
+        assert!(unasked.contains("unasked: [\"b\"]"), "{unasked}");
 
         let truth = doctored(|books, _| books.stock = 1);
         assert!(truth.contains("MySQL: 1 in stock, not 0"), "{truth}");
@@ -323,7 +446,10 @@ mod tests {
         );
 
         let swapped = doctored(|books, _| books.events.get_mut("a").unwrap().swap(2, 3));
-        assert!(swapped.contains("Kafka: order a (sold: true)"), "{swapped}");
+        assert!(
+            swapped.contains("Kafka: order a (Some(OrderRow"),
+            "{swapped}"
+        );
 
         let silent = doctored(|books, _| assert!(books.events.remove("a").is_some()));
         assert!(

@@ -1,6 +1,9 @@
 //! The payment sandbox as a process of its own.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::data::{self, Home};
 use crate::probe;
@@ -27,6 +30,19 @@ impl Payment {
     /// Where its API is, such as `http://127.0.0.1:20001`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// How each order's payment stands: `pending`, `captured`, `declined` or `refunded`. An order is charged once at
+    /// most; one that is not here was never charged.
+    pub async fn all(&self) -> Result<BTreeMap<String, String>> {
+        let url = format!("{}/v1/payments", self.url());
+        let body: Value = reqwest::get(url).await?.json().await?;
+        let payments = body["payments"].as_array().context("a list of payments")?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let payments = payments.iter();
+        Ok(payments
+            .map(|payment| (text(&payment["order_id"]), text(&payment["status"])))
+            .collect())
     }
 
     /// The server itself: its folder, its pid, and to stop, kill or signal it.

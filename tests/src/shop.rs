@@ -1,6 +1,7 @@
 //! A client of the shop's HTTP API: the operator, and shoppers with a session each.
 
 use anyhow::{Context, Result, ensure};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -8,6 +9,18 @@ use crate::proxy::Proxy;
 
 /// The sandbox's card that always pays.
 pub const GOOD_CARD: &str = "4242424242424242";
+/// Declined.
+pub const DECLINED_CARD: &str = "4000000000000002";
+/// The provider answers 500 every time and takes nothing.
+pub const FAILING_CARD: &str = "4000000000000119";
+/// Pays at the second attempt; the first is answered 500.
+pub const SECOND_TIME_CARD: &str = "4000000000000374";
+/// Pays, and the answer is lost.
+pub const LOST_REPLY_CARD: &str = "4000000000000259";
+/// Pays after 2 s.
+pub const SLOW_CARD: &str = "4000000000000341";
+/// Pays after 30 s, when the proxy has long stopped waiting.
+pub const VERY_SLOW_CARD: &str = "4000000000000366";
 
 /// The shop as its operator sees it.
 #[derive(Debug, Clone)]
@@ -31,6 +44,8 @@ pub struct Shopper {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body: `null` when it is empty or no JSON.
     pub body: Value,
 }
@@ -125,11 +140,45 @@ impl Shopper {
 
     /// Orders so many units of one product and pays with `card`.
     pub async fn buy(&self, sku: &str, quantity: i64, card: &str) -> Result<Reply> {
-        let body = json!({
-            "items": [{ "sku": sku, "quantity": quantity }],
-            "payment": { "card": card },
-        });
-        self.call(Method::POST, "/v1/orders", &body).await
+        self.order(&[(sku, quantity)], card, None).await
+    }
+
+    /// Orders so many units of each product and pays with `card`; with a `key`, under that Idempotency-Key.
+    pub async fn order(
+        &self,
+        items: &[(&str, i64)],
+        card: &str,
+        key: Option<&str>,
+    ) -> Result<Reply> {
+        let request = self.request(Method::POST, "/v1/orders");
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        let body = json!({ "items": lines(items), "payment": { "card": card } });
+        send(request.json(&body)).await
+    }
+
+    /// This shopper's orders, newest first.
+    pub async fn orders(&self) -> Result<Vec<Value>> {
+        let reply = self.get("/v1/orders?limit=100").await?;
+        let orders = reply.body["orders"].as_array();
+        Ok(orders
+            .with_context(|| format!("no list: {reply:?}"))?
+            .clone())
+    }
+
+    /// The same session at another proxy.
+    pub fn at(&self, proxy: &Proxy) -> Shopper {
+        Shopper {
+            url: proxy.url(),
+            ..self.clone()
+        }
+    }
+
+    /// The session's token, for a request that is written by hand.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// A request with this shopper's session, to be completed and sent by the caller.
@@ -140,7 +189,26 @@ impl Shopper {
     }
 }
 
+/// Items as the API takes them.
+pub fn lines(items: &[(&str, i64)]) -> Value {
+    let item = |(sku, quantity): &(&str, i64)| json!({ "sku": sku, "quantity": quantity });
+    items.iter().map(item).collect()
+}
+
 impl Reply {
+    /// The order or the hold that the reply is about.
+    pub fn id(&self) -> Result<&str> {
+        let id = [&self.body["order_id"], &self.body["hold_id"]];
+        let found = id.into_iter().find_map(Value::as_str);
+        found.with_context(|| format!("no id in {self:?}"))
+    }
+
+    /// The kind of problem, such as `out-of-stock`; empty when there is none.
+    pub fn problem(&self) -> &str {
+        let kind = self.body["type"].as_str().unwrap_or_default();
+        kind.trim_start_matches("/problems/")
+    }
+
     /// Whether the status is one of the 200s.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -151,9 +219,11 @@ impl Reply {
 pub async fn send(request: RequestBuilder) -> Result<Reply> {
     let response = request.send().await?;
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let bytes = response.bytes().await?;
     Ok(Reply {
         status,
+        headers,
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     })
 }

@@ -42,6 +42,20 @@ impl Default for StackOptions {
     }
 }
 
+/// A catalogue file with these products, ten units each at 10.00 GBP.
+pub fn catalogue_of(skus: &[&str]) -> Result<PathBuf> {
+    let path = data::Home::for_test("catalogue")?.path("catalogue.csv");
+    let rows: String = skus
+        .iter()
+        .map(|sku| format!("{sku},Thing,,10.00,GBP,10\n"))
+        .collect();
+    std::fs::write(
+        &path,
+        format!("sku,name,description,price,currency,stock\n{rows}"),
+    )?;
+    Ok(path)
+}
+
 /// A running shop. The fields are dropped in this order: the proxy first.
 #[derive(Debug)]
 pub struct Stack {
@@ -57,6 +71,7 @@ pub struct Stack {
     pub redis: Redis,
     database: String,
     topic: String,
+    proxy_options: ProxyOptions,
 }
 
 impl Stack {
@@ -96,7 +111,7 @@ impl Stack {
         };
         mysql.create_database(&database)?;
 
-        let proxy = Proxy::configure(ProxyOptions {
+        let proxy_options = ProxyOptions {
             redis_url: redis.url().to_owned(),
             mysql_url: mysql.url(&database),
             kafka_brokers: kafka.brokers().to_owned(),
@@ -104,7 +119,8 @@ impl Stack {
             payment_url: payment.url(),
             environment: options.environment,
             ..ProxyOptions::default()
-        })?;
+        };
+        let proxy = Proxy::configure(proxy_options.clone())?;
         proxy.run(&["migrate"])?;
         if let Some(catalogue) = &options.catalogue {
             let path = catalogue
@@ -121,7 +137,15 @@ impl Stack {
             redis,
             database,
             topic,
+            proxy_options,
         })
+    }
+
+    /// Starts a further proxy on the same servers, with ports of its own.
+    pub fn another_proxy(&self) -> Result<Proxy> {
+        let proxy = Proxy::configure(self.proxy_options.clone())?;
+        proxy.start()?;
+        Ok(proxy)
     }
 
     /// The URL of the shop's database.

@@ -76,11 +76,20 @@ impl Event {
             members.extend(facts);
         }
         Self {
-            id: Uuid::now_v7(),
+            id: event_id(event_type, order.id),
             event_type,
             key: order.id.to_string(),
             body,
         }
+    }
+}
+
+/// A refund may be told by whoever made it and by whoever recovers its order, so its id is made
+/// from the order's (UUIDv5) and consumers see one event.
+fn event_id(event_type: EventType, order: Uuid) -> Uuid {
+    match event_type {
+        EventType::OrderRefunded => Uuid::new_v5(&order, event_type.as_str().as_bytes()),
+        _ => Uuid::now_v7(),
     }
 }
 

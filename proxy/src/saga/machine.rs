@@ -125,6 +125,8 @@ pub enum Input {
     Captured,
     /// Pay or Ask: the provider said no.
     Declined,
+    /// Pay or Ask: the money was ours and was given back.
+    Refunded,
     /// Ask: the provider is still at it.
     StillPending,
     /// Ask: the provider never heard of it.
@@ -209,6 +211,8 @@ pub fn next(state: State, input: Input) -> Step {
         (State::Paying { .. } | State::Asking { .. }, I::Declined) => {
             abort(Reason::PaymentDeclined)
         }
+        // A runner that died after its refund left this order.
+        (State::Paying { .. } | State::Asking { .. }, I::Refunded) => abort(Reason::Abandoned),
         (State::Paying { attempt }, I::Unclear) => ask(attempt, 1),
         // Recovery has no card: an unpaid order is called off.
         (State::Asking { attempt: 0, .. }, I::NeverPaid) => abort(Reason::Abandoned),

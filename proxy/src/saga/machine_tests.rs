@@ -9,10 +9,11 @@ fn answers(effect: Effect) -> &'static [Input] {
         Effect::Reserve => &[I::Done, I::Short, I::OrderExists, I::Unclear],
         Effect::Prepare => &[I::Done, I::Short, I::Unclear],
         Effect::Record => &[I::Done, I::KeyTaken, I::OrderExists, I::Unclear],
-        Effect::Pay => &[I::Captured, I::Declined, I::Unclear],
+        Effect::Pay => &[I::Captured, I::Declined, I::Refunded, I::Unclear],
         Effect::Ask { .. } => &[
             I::Captured,
             I::Declined,
+            I::Refunded,
             I::StillPending,
             I::NeverPaid,
             I::Unclear,

@@ -1,5 +1,5 @@
 //! Finds what was left half-done, on start and ever after: orders that nobody runs any more, and
-//! changes of stock that Redis has not taken.
+//! changes of stock that Redis has not taken. Removes what has expired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
         }
         if let Err(error) = deliver_unacknowledged(&runner.store, &runner.gateway).await {
             tracing::warn!(%error, "recovery could not deliver changes of stock; it tries again");
+        }
+        if let Err(error) = runner.store.forget_expired_requests(BATCH).await {
+            tracing::warn!(%error, "recovery could not remove expired keys; it tries again");
         }
         tokio::select! {
             () = stop.cancelled() => return,

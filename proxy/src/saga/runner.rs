@@ -338,7 +338,11 @@ impl Saga {
                 self.payment_id = payment_id;
                 Input::Captured
             }
-            Ok(Standing::Declined | Standing::Refunded) => Input::Declined,
+            Ok(Standing::Declined) => Input::Declined,
+            Ok(Standing::Refunded) => {
+                self.refunded = true;
+                Input::Refunded
+            }
             Ok(Standing::Pending) => Input::StillPending,
             Ok(Standing::NeverPaid) => Input::NeverPaid,
             Err(error) => unclear(self.order.id, "payment", error),

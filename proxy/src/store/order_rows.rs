@@ -96,6 +96,15 @@ impl Store {
         Ok(())
     }
 
+    /// Removes keys that have expired, at most `limit`.
+    pub async fn forget_expired_requests(&self, limit: u32) -> Result<(), Error> {
+        sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= NOW(3) LIMIT ?")
+            .bind(limit)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Writes down that Redis has acknowledged the end of the order's holds.
     pub async fn settle_order(&self, id: Uuid) -> Result<(), Error> {
         sqlx::query("UPDATE orders SET holds_settled = 1 WHERE id = ?")

@@ -231,11 +231,12 @@ impl Store {
         .bind(Status::Pending.as_str())
         .execute(&mut *transaction)
         .await?;
-        // A repetition, and an order that was never recorded, change nothing to tell of.
-        let events = if cancelled.rows_affected() == 0 {
-            Vec::new()
-        } else {
-            ending(order, reason, refunded)
+        let events = match cancelled.rows_affected() {
+            // Somebody cancelled it first, and did not know of the money.
+            0 if refunded => vec![refund_event(order, reason)],
+            // A repetition, and an order that was never recorded, change nothing to tell of.
+            0 => Vec::new(),
+            _ => ending(order, reason, refunded),
         };
         self.finish(transaction, &events).await?;
         Ok(Aborted::Aborted)
@@ -292,17 +293,36 @@ async fn outcome_of(
 }
 
 fn ending(order: &Order, reason: Reason, refunded: bool) -> Vec<Event> {
-    let why = || facts([("reason", json!(reason))]);
     let mut events = Vec::new();
     if matches!(reason, Reason::PaymentDeclined | Reason::PaymentFailed) {
-        events.push(Event::of_order(EventType::PaymentFailed, order, why()));
+        events.push(Event::of_order(
+            EventType::PaymentFailed,
+            order,
+            why(reason),
+        ));
     }
     if refunded {
-        events.push(Event::of_order(EventType::OrderRefunded, order, why()));
+        events.push(refund_event(order, reason));
     }
-    events.push(Event::of_order(EventType::InventoryReleased, order, why()));
-    events.push(Event::of_order(EventType::OrderCancelled, order, why()));
+    events.push(Event::of_order(
+        EventType::InventoryReleased,
+        order,
+        why(reason),
+    ));
+    events.push(Event::of_order(
+        EventType::OrderCancelled,
+        order,
+        why(reason),
+    ));
     events
+}
+
+fn refund_event(order: &Order, reason: Reason) -> Event {
+    Event::of_order(EventType::OrderRefunded, order, why(reason))
+}
+
+fn why(reason: Reason) -> Map<String, Value> {
+    facts([("reason", json!(reason))])
 }
 
 fn facts<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {

@@ -10,8 +10,7 @@ use super::kafka;
 use super::types::{Event, EventType};
 use crate::config::Kafka;
 use crate::gateway::inventory::Outcome;
-use crate::orders::Order;
-use crate::saga::machine::Reason;
+use crate::orders::{Order, Reason};
 
 /// Tells refusals.
 pub struct Refusals {

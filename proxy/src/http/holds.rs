@@ -9,8 +9,8 @@ use super::orders::{PaymentForm, buy, out_of_stock, priced, tell, tell_again};
 use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
 use crate::gateway::holds::CheckoutHold;
 use crate::gateway::inventory::{Line, Outcome, Word};
-use crate::orders::{Item, Order, OrderLine};
-use crate::saga::machine::{Answer, Reason};
+use crate::orders::{Item, Order, OrderLine, Reason};
+use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
 
 #[derive(Debug, Deserialize)]

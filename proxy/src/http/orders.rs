@@ -13,8 +13,8 @@ use super::auth::Session;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
 use crate::gateway::inventory::Outcome;
-use crate::orders::{Item, Order, Priced, RequestError, Status, gather, price};
-use crate::saga::machine::{Answer, Reason};
+use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
+use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
 use crate::store::orders::IdempotencyKey;
 

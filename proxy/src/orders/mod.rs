@@ -1,7 +1,9 @@
 //! What an order is.
 
 mod order;
+mod reason;
 mod request;
 
 pub use order::{Order, OrderLine, Status};
+pub use reason::Reason;
 pub use request::{Item, MAX_LINES, MAX_QUANTITY, Priced, RequestError, gather, price};

@@ -1,6 +1,8 @@
 //! The saga as a pure machine: a state and what just happened in, the next state and what to do
 //! out. It knows no clock, no server and no order, only how far the order is.
 
+use crate::orders::Reason;
+
 /// How far an order is. Each state waits for the result of the one effect that led to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -43,28 +45,6 @@ pub enum State {
     Finished,
     /// Nothing can be done now; recovery goes on when the lease has run out.
     Left,
-}
-
-/// Why an order was not bought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Fewer units were available than asked for.
-    OutOfStock,
-    /// The holds were lost, and the units were gone when they were taken again.
-    SoldOut,
-    /// The provider said no.
-    PaymentDeclined,
-    /// The provider could not be made to take the money.
-    PaymentFailed,
-    /// MySQL had less stock than Redis thought.
-    StockRefused,
-    /// Redis or MySQL did not answer before anything was decided.
-    Unavailable,
-    /// The same Idempotency-Key, or the same hold, was used by a request that came first.
-    KeyTaken,
-    /// Recovery found the order unpaid.
-    Abandoned,
 }
 
 /// What the runner is to do. Each may be done twice without harm.
@@ -317,22 +297,6 @@ impl State {
     /// True when the saga needs no further input from this runner.
     pub fn is_at_rest(self) -> bool {
         matches!(self, State::Finished | State::Left)
-    }
-}
-
-impl Reason {
-    /// The word in SQL, events and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::OutOfStock => "out_of_stock",
-            Reason::SoldOut => "sold_out",
-            Reason::PaymentDeclined => "payment_declined",
-            Reason::PaymentFailed => "payment_failed",
-            Reason::StockRefused => "stock_refused",
-            Reason::Unavailable => "unavailable",
-            Reason::KeyTaken => "key_taken",
-            Reason::Abandoned => "abandoned",
-        }
     }
 }
 

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::machine::{self, Answer, Effect, Input, Reason, Step};
+use super::machine::{self, Answer, Effect, Input, Step};
 use crate::config::{Holds, Recovery};
 use crate::events::refusals::Refusals;
 use crate::gateway::Gateway;
 use crate::gateway::inventory::{Outcome, Word};
-use crate::orders::Order;
+use crate::orders::{Order, Reason};
 use crate::payment::{Payment, Provider, Standing};
 use crate::store::Store;
 use crate::store::orders::{Aborted, Committed, IdempotencyKey, Recorded};

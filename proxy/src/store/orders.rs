@@ -12,8 +12,7 @@ use super::{Error, Store, outbox};
 use crate::catalogue::Sku;
 use crate::events::{Event, EventType};
 use crate::gateway::inventory::Outcome;
-use crate::orders::{Order, Status};
-use crate::saga::machine::Reason;
+use crate::orders::{Order, Reason, Status};
 
 /// How often a transaction that lost a lock conflict is tried in all.
 const ATTEMPTS: u32 = 10;

@@ -120,13 +120,20 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     file.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The top of the checkout: where the tests are run from, or were built.
+/// The top of the checkout: that of the tests that cargo runs, or the one that the caller stands
+/// in, or else where this was built. A checkout may have been moved since.
 pub fn checkout() -> PathBuf {
-    let tests = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .filter(|folder| folder.join("src/data.rs").exists())
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    tests.parent().map(Path::to_path_buf).unwrap_or(tests)
+    let run_by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let stood_in = std::env::current_dir().ok();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
+    run_by_cargo
+        .iter()
+        .chain(&stood_in)
+        .flat_map(|folder| folder.ancestors())
+        .find(|folder| folder.join("tests/src/data.rs").exists())
+        .or(built_in.parent())
+        .unwrap_or(built_in)
+        .to_path_buf()
 }
 
 /// The data folder: `HOLDFAST_DATA`, or `data` in the checkout.

@@ -3,7 +3,7 @@
 
 use holdfast_session::limits::LONGEST_TIMEOUT_MS;
 use holdfast_session::{Digest, Effect, Record, Start, Started};
-use holdfast_stock::{Command, Id, Ledger, Until};
+use holdfast_stock::{Command, Id, Ledger, Policy, Until};
 
 /// The time at which the benchmarks begin, in Unix milliseconds.
 pub const NOW_MS: u64 = 1_800_000_000_000;
@@ -26,7 +26,7 @@ pub fn hold_id(n: u64) -> Id {
 /// If the command is misuse.
 pub fn run(ledger: &mut Ledger, command: &Command) {
     let decision = ledger
-        .decide(command, NOW_MS)
+        .decide(command, &Policy::default(), NOW_MS)
         .expect("the benchmarks make sense");
     for effect in &decision.effects {
         ledger

@@ -1,6 +1,6 @@
 //! What the stock commands share: decide on a key, change it, answer.
 
-use holdfast_stock::{Command, Decision, Effect, Ledger};
+use holdfast_stock::{Command, Decision, Effect, Ledger, Policy};
 
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
@@ -27,7 +27,7 @@ pub(crate) fn decide(
     let ledger = open
         .value::<Ledger>()?
         .ok_or_else(|| Failure::no_stock(key))?;
-    Ok(ledger.decide(command, now_ms)?)
+    Ok(ledger.decide(command, &Policy::default(), now_ms)?)
 }
 
 /// Makes the decision true and answers with it.

@@ -13,6 +13,8 @@ pub struct Adjustment {
     pub delta: i64,
     /// When, in Unix milliseconds.
     pub at_ms: u64,
+    /// The hold of which it took units back, if it was a return.
+    pub hold: Option<Id>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -70,6 +70,12 @@ impl Ledger {
                 quantity,
                 at_ms,
             } => self.confirmed(seq, id, *quantity, *at_ms)?,
+            Effect::Returned {
+                id,
+                return_id,
+                quantity,
+                at_ms,
+            } => self.apply_return(seq, id, return_id, *quantity, *at_ms)?,
             Effect::Released { id, at_ms } => self.released(seq, id, *at_ms)?,
             Effect::Expired { count, at_ms } => self.expired(*count, *at_ms)?,
             Effect::Forgotten {
@@ -112,6 +118,7 @@ impl Ledger {
                     id: id.clone(),
                     delta,
                     at_ms,
+                    hold: None,
                 },
             );
         }
@@ -181,6 +188,7 @@ impl Ledger {
                     id: id.clone(),
                     ending: Ending::Released,
                     quantity: 0,
+                    returned: 0,
                     at_ms,
                 },
             );
@@ -269,6 +277,7 @@ impl Ledger {
                     id: hold.id,
                     ending,
                     quantity,
+                    returned: 0,
                     at_ms,
                 },
             );

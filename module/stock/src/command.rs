@@ -64,11 +64,22 @@ pub enum Command {
         /// The hold's id.
         id: Id,
     },
+    /// Takes back units that were sold.
+    Return {
+        /// The hold that sold them.
+        id: Id,
+        /// The return's own id, one of the adjustment ids: it is applied once under this.
+        return_id: Id,
+        /// Units that come back.
+        quantity: u64,
+    },
 }
 
 /// A deadline as the caller gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
+    /// As the [`crate::Policy`] has it where nothing is said.
+    Default,
     /// So many milliseconds from now.
     In(u64),
     /// A Unix time in milliseconds.
@@ -103,6 +114,14 @@ pub enum Misuse {
         /// What was asked.
         asked: i64,
     },
+    /// The same return id for another hold.
+    #[error("MISMATCH return '{return_id}' was of hold '{id}'; use another id for another return")]
+    ReturnHold {
+        /// The return.
+        return_id: Id,
+        /// The hold that it was of.
+        id: Id,
+    },
     /// More units confirmed than held.
     #[error("EXCEEDS_HOLD hold '{id}' is for quantity {quantity}, so {asked} cannot be confirmed")]
     ExceedsHold {
@@ -110,6 +129,18 @@ pub enum Misuse {
         id: Id,
         /// What it is for.
         quantity: u64,
+        /// What was asked.
+        asked: u64,
+    },
+    /// More units returned than were sold and not returned yet.
+    #[error(
+        "EXCEEDS_HOLD hold '{id}' sold {sold} units that have not been returned, so {asked} cannot come back"
+    )]
+    ExceedsSold {
+        /// The hold.
+        id: Id,
+        /// Units that could still come back.
+        sold: u64,
         /// What was asked.
         asked: u64,
     },

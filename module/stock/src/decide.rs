@@ -1,17 +1,22 @@
 //! What a command comes to. Nothing here changes the ledger.
 
-use crate::ledger::Standing;
 use crate::{
-    Command, Decision, Effect, Ending, Hold, Id, LONGEST_HOLD_MS, Ledger, MAX_UNITS, Misuse, State,
-    Until, Word,
+    Command, Decision, Effect, Ending, Hold, Id, Ledger, MAX_UNITS, Misuse, Policy, Standing,
+    State, Until, Word,
 };
 
 impl Ledger {
     /// Decides the command as of `now_ms` (Unix milliseconds): the outcome, and the effects that bring it about.
+    /// The policy rules new deadlines only.
     ///
     /// # Errors
     /// [`Misuse`] when the command makes no sense. There is nothing to undo.
-    pub fn decide(&self, command: &Command, now_ms: u64) -> Result<Decision, Misuse> {
+    pub fn decide(
+        &self,
+        command: &Command,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Result<Decision, Misuse> {
         match command {
             Command::Set {
                 on_hand,
@@ -28,11 +33,16 @@ impl Ledger {
                 id,
                 quantity,
                 until,
-            } => self.reserve(id, *quantity, *until, now_ms),
+            } => self.reserve(id, *quantity, *until, policy, now_ms),
             Command::Prepare { id, late } => self.prepare(id, *late, now_ms),
-            Command::Extend { id, for_ms } => self.extend(id, *for_ms, now_ms),
+            Command::Extend { id, for_ms } => self.extend(id, *for_ms, policy, now_ms),
             Command::Confirm { id, quantity, late } => self.confirm(id, *quantity, *late, now_ms),
             Command::Release { id } => Ok(self.release(id, now_ms)),
+            Command::Return {
+                id,
+                return_id,
+                quantity,
+            } => self.decide_return(id, return_id, *quantity, now_ms),
         }
     }
 
@@ -110,18 +120,19 @@ impl Ledger {
         id: &Id,
         quantity: u64,
         until: Until,
+        policy: &Policy,
         now_ms: u64,
     ) -> Result<Decision, Misuse> {
         match self.standing(id, now_ms) {
             Standing::Live(hold) => {
-                same_quantity(hold, quantity)?;
+                same_quantity(&hold, quantity)?;
                 return Ok(Decision::replayed(Word::Reserved, hold.deadline_ms()));
             }
             Standing::Due(_) => return Ok(Decision::replayed(Word::Expired, 0)),
             Standing::Finished(outcome) => return Ok(Decision::replayed(outcome.ending.word(), 0)),
             Standing::Unknown => {}
         }
-        let deadline_ms = until.resolve(now_ms)?;
+        let deadline_ms = until.resolve(policy, now_ms)?;
         let Some(room) = self.make_room(quantity, now_ms) else {
             return Ok(Decision::refused(Word::OutOfStock));
         };
@@ -142,11 +153,11 @@ impl Ledger {
             (Standing::Due(_), None) => Ok(Decision::replayed(Word::Expired, 0)),
             // With LATE, a hold that is due but was not swept has its units still.
             (Standing::Live(hold) | Standing::Due(hold), _) => {
-                late.map_or(Ok(()), |late| same_quantity(hold, late))?;
+                late.map_or(Ok(()), |late| same_quantity(&hold, late))?;
                 if matches!(hold.state, State::Prepared { .. }) {
                     return Ok(Decision::replayed(Word::Prepared, 0));
                 }
-                let (missing, relief) = self.missing_from(hold, now_ms);
+                let (missing, relief) = self.missing_from(&hold, now_ms);
                 if missing > 0 {
                     return Ok(Decision::refused(Word::SoldOut));
                 }
@@ -174,14 +185,20 @@ impl Ledger {
         }
     }
 
-    fn extend(&self, id: &Id, for_ms: u64, now_ms: u64) -> Result<Decision, Misuse> {
+    fn extend(
+        &self,
+        id: &Id,
+        for_ms: u64,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Result<Decision, Misuse> {
         match self.standing(id, now_ms) {
             Standing::Live(Hold {
                 state: State::Prepared { .. },
                 ..
             }) => Ok(Decision::replayed(Word::Prepared, 0)),
             Standing::Live(hold) => {
-                let deadline_ms = Until::In(for_ms).resolve(now_ms)?;
+                let deadline_ms = Until::In(for_ms).resolve(policy, now_ms)?;
                 if deadline_ms <= hold.deadline_ms() {
                     return Ok(Decision::replayed(Word::Extended, hold.deadline_ms()));
                 }
@@ -215,9 +232,9 @@ impl Ledger {
         match (self.standing(id, now_ms), late) {
             (Standing::Due(_), None) => Ok(Decision::replayed(Word::Expired, 0)),
             (Standing::Live(hold) | Standing::Due(hold), _) => {
-                late.map_or(Ok(()), |late| same_quantity(hold, late))?;
+                late.map_or(Ok(()), |late| same_quantity(&hold, late))?;
                 let sold = within_hold(id, quantity, hold.quantity)?;
-                let (missing, relief) = self.missing_from(hold, now_ms);
+                let (missing, relief) = self.missing_from(&hold, now_ms);
                 if sold > hold.quantity - missing {
                     return Ok(Decision::refused(Word::SoldOut));
                 }
@@ -324,8 +341,11 @@ impl Ledger {
 
 impl Until {
     /// The deadline in Unix milliseconds, if it is ahead and not too far.
-    fn resolve(self, now_ms: u64) -> Result<u64, Misuse> {
+    fn resolve(self, policy: &Policy, now_ms: u64) -> Result<u64, Misuse> {
         let deadline_ms = match self {
+            Self::Default => {
+                now_ms.saturating_add(policy.default_hold_ms.min(policy.longest_hold_ms))
+            }
             Self::In(ms) => now_ms.saturating_add(ms),
             Self::At(unix_ms) => unix_ms,
         };
@@ -336,10 +356,10 @@ impl Until {
                 now_ms,
             });
         }
-        if ahead_ms > LONGEST_HOLD_MS {
+        if ahead_ms > policy.longest_hold_ms {
             return Err(Misuse::DeadlineTooFar {
                 ahead_ms,
-                longest_ms: LONGEST_HOLD_MS,
+                longest_ms: policy.longest_hold_ms,
             });
         }
         Ok(deadline_ms)

@@ -67,6 +67,17 @@ pub enum Effect {
         /// When, in Unix milliseconds.
         at_ms: u64,
     },
+    /// Units of a confirmed hold came back.
+    Returned {
+        /// The hold's id.
+        id: Id,
+        /// The caller's name for the return, under which a retry finds it among the adjustments.
+        return_id: Id,
+        /// Units that came back.
+        quantity: u64,
+        /// When, in Unix milliseconds.
+        at_ms: u64,
+    },
     /// The `count` holds with the earliest deadlines expired. All ledgers order them alike, so no id is needed.
     Expired {
         /// How many.

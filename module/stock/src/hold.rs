@@ -1,6 +1,6 @@
 //! One live hold.
 
-use crate::Id;
+use crate::{Id, Word};
 
 /// Units that are set aside for one buyer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub enum State {
         /// When it was prepared, in Unix milliseconds.
         since_ms: u64,
     },
+}
+
+impl State {
+    /// The word that reports it.
+    #[must_use]
+    pub fn word(self) -> Word {
+        match self {
+            Self::Held { .. } => Word::Reserved,
+            Self::Prepared { .. } => Word::Prepared,
+        }
+    }
 }
 
 impl Hold {

@@ -1,6 +1,7 @@
 //! The live holds of a ledger, and the orders in which they are looked up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::due::{Deadlines, Due};
 use crate::hold::{Hold, State};
@@ -35,6 +36,14 @@ impl Holds {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Hold)> {
         self.by_age.iter().map(|(&number, hold)| (number, hold))
+    }
+
+    /// Those younger than the hold with this number.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, Hold)> {
+        (self
+            .by_age
+            .range((Bound::Excluded(number), Bound::Unbounded)))
+        .map(|(&number, hold)| (number, hold.clone()))
     }
 
     /// How many there are, those past due included.

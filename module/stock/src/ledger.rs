@@ -42,7 +42,7 @@ pub struct Summary {
     pub prepared: u64,
     /// Free to be held.
     pub available: u64,
-    /// Confirmed ever.
+    /// Confirmed and not returned.
     pub sold: u64,
     /// Rises by one with every change.
     pub seq: u64,
@@ -53,16 +53,16 @@ pub struct Summary {
 }
 
 /// How a hold id stands at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
     /// Never heard of, or forgotten.
     Unknown,
     /// Live.
-    Live(&'a Hold),
+    Live(Hold),
     /// Past its deadline, though the sweep has not come by.
-    Due(&'a Hold),
+    Due(Hold),
     /// Over.
-    Finished(&'a Outcome),
+    Finished(Outcome),
 }
 
 impl Ledger {
@@ -98,23 +98,30 @@ impl Ledger {
 
     /// How the hold stands at `now_ms`.
     #[must_use]
-    pub fn standing(&self, id: &Id, now_ms: u64) -> Standing<'_> {
+    pub fn standing(&self, id: &Id, now_ms: u64) -> Standing {
         let Some(&number) = self.numbers.get(id) else {
             return Standing::Unknown;
         };
         match (self.holds.get(number), self.outcomes.get(&number)) {
-            (Some(hold), _) if hold.is_due(now_ms) => Standing::Due(hold),
-            (Some(hold), _) => Standing::Live(hold),
-            (None, Some(outcome)) => Standing::Finished(outcome),
+            (Some(hold), _) if hold.is_due(now_ms) => Standing::Due(hold.clone()),
+            (Some(hold), _) => Standing::Live(hold.clone()),
+            (None, Some(outcome)) => Standing::Finished(outcome.clone()),
             (None, None) => Standing::Unknown,
         }
     }
 
     /// Prepared holds with the time since when, in Unix milliseconds, the longest prepared first.
-    pub fn pending(&self) -> impl Iterator<Item = (u64, &Hold)> {
+    pub fn pending(&self) -> impl Iterator<Item = (u64, Hold)> {
         self.holds
             .by_preparation()
-            .filter_map(|(since_ms, number)| Some((since_ms, self.holds.get(number)?)))
+            .filter_map(|(since_ms, number)| Some((since_ms, self.holds.get(number)?.clone())))
+    }
+
+    /// Since when, in Unix milliseconds, the longest prepared hold is.
+    #[must_use]
+    pub fn oldest_prepared_ms(&self) -> Option<u64> {
+        let (since_ms, _) = self.holds.by_preparation().next()?;
+        Some(since_ms)
     }
 
     /// The effect that expires what is due at `now_ms`, at most `limit` holds.
@@ -153,7 +160,9 @@ impl Ledger {
             .map(|(&number, outcome)| (number, outcome))
     }
 
-    pub(crate) fn outcome_count(&self) -> usize {
+    /// How many finished holds it remembers.
+    #[must_use]
+    pub fn outcome_count(&self) -> usize {
         self.outcomes.len()
     }
 }

@@ -19,8 +19,11 @@ mod holds;
 mod id;
 mod ledger;
 mod outcome;
+mod page;
+mod policy;
 mod record;
 mod retention;
+mod returns;
 mod shortfall;
 mod text;
 
@@ -33,6 +36,8 @@ pub use hold::{Hold, State};
 pub use id::{Id, MAX_ID_BYTES};
 pub use ledger::{Ledger, Standing, Summary};
 pub use outcome::{Decision, Ending, Outcome, Word};
+pub use page::{Page, StateFilter};
+pub use policy::{MAX_HOLD_MS, Policy};
 pub use record::Record;
 pub use retention::Retention;
 pub use text::TextError;
@@ -43,10 +48,3 @@ pub const MAX_UNITS: u64 = (1 << 53) - 1;
 /// The last version that a ledger can have, 2^53 - 1: beyond it nothing is applied and nothing is believed, so that
 /// whatever a ledger has come to can be written down and read again.
 pub(crate) const MAX_SEQ: u64 = (1 << 53) - 1;
-
-/// How long a hold lasts when RESERVE names no deadline, in milliseconds.
-pub const DEFAULT_HOLD_MS: u64 = 120_000;
-
-/// The longest time a hold may run before its deadline, in milliseconds. Outcomes are kept for at least
-/// this long, so that a retry within a hold's life always finds its first answer.
-pub const LONGEST_HOLD_MS: u64 = 3_600_000;

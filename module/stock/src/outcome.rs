@@ -17,6 +17,8 @@ pub enum Word {
     Confirmed,
     /// The units were given back, or never taken.
     Released,
+    /// The sold units are back in the house.
+    Returned,
     /// Fewer units are available than were asked for.
     OutOfStock,
     /// The deadline passed before the purchase was confirmed.
@@ -44,6 +46,7 @@ impl Word {
             Self::Extended => "EXTENDED",
             Self::Confirmed => "CONFIRMED",
             Self::Released => "RELEASED",
+            Self::Returned => "RETURNED",
             Self::OutOfStock => "OUT_OF_STOCK",
             Self::Expired => "EXPIRED",
             Self::SoldOut => "SOLD_OUT",
@@ -87,8 +90,25 @@ pub struct Outcome {
     pub ending: Ending,
     /// Units sold (CONFIRMED) or given back; 0 where a RELEASE came before any RESERVE.
     pub quantity: u64,
+    /// Of the units sold, those that were returned since.
+    pub returned: u64,
     /// When it ended, in Unix milliseconds.
     pub at_ms: u64,
+}
+
+impl Outcome {
+    /// Units that were sold, whether or not they came back.
+    pub(crate) fn sold(&self) -> u64 {
+        match self.ending {
+            Ending::Confirmed => self.quantity,
+            Ending::Released | Ending::Expired => 0,
+        }
+    }
+
+    /// Units that were sold and have not come back.
+    pub(crate) fn returnable(&self) -> u64 {
+        self.sold().saturating_sub(self.returned)
+    }
 }
 
 /// What a command comes to: the answer, and the effects that make it true.

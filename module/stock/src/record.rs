@@ -98,6 +98,9 @@ impl Ledger {
                 if outcome.quantity > MAX_UNITS {
                     return Err(Inconsistent("the quantity is out of range"));
                 }
+                if outcome.returned > outcome.sold() {
+                    return Err(Inconsistent("more came back than was sold"));
+                }
                 self.remember(*number, outcome.clone());
             }
             Record::Adjustment { number, adjustment } => {
@@ -171,7 +174,7 @@ impl Record {
         }
     }
 
-    /// A finished hold's record.
+    /// A finished hold's record; nothing of it was returned.
     pub(crate) fn outcome(number: u64, id: Id, ending: Ending, quantity: u64, at_ms: u64) -> Self {
         Self::Outcome {
             number,
@@ -179,7 +182,41 @@ impl Record {
                 id,
                 ending,
                 quantity,
+                returned: 0,
                 at_ms,
+            },
+        }
+    }
+
+    /// The record of a confirmed hold of which units were returned.
+    pub(crate) fn returned(number: u64, id: Id, quantity: u64, at_ms: u64, returned: u64) -> Self {
+        Self::Outcome {
+            number,
+            outcome: Outcome {
+                id,
+                ending: Ending::Confirmed,
+                quantity,
+                returned,
+                at_ms,
+            },
+        }
+    }
+
+    /// The record of an adjustment, or of a return of that hold.
+    pub(crate) fn adjustment(
+        number: u64,
+        id: Id,
+        delta: i64,
+        at_ms: u64,
+        hold: Option<Id>,
+    ) -> Self {
+        Self::Adjustment {
+            number,
+            adjustment: Adjustment {
+                id,
+                delta,
+                at_ms,
+                hold,
             },
         }
     }

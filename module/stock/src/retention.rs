@@ -1,11 +1,11 @@
 //! How long finished holds and adjustment ids are remembered.
 
-use crate::{Effect, LONGEST_HOLD_MS, Ledger};
+use crate::{Effect, Ledger, Policy};
 
 /// The limits of what a ledger remembers. The oldest go first; [`Ledger::forgettable`] says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Outcomes older than this are dropped, in milliseconds; at least [`LONGEST_HOLD_MS`] counts.
+    /// Outcomes older than this are dropped, in milliseconds.
     pub outcome_ms: u64,
     /// Beyond so many outcomes, those older than the longest hold are dropped too.
     pub outcomes: u64,
@@ -13,39 +13,39 @@ pub struct Retention {
     pub adjustment_ms: u64,
     /// Beyond so many adjustment ids, those older than the longest hold are dropped too.
     pub adjustments: u64,
+    /// Whatever the others say, nothing younger than this is dropped, in milliseconds: the longest that a hold
+    /// may last ([`crate::Policy::longest_hold_ms`]), so that a retry within its life finds the first answer.
+    pub longest_hold_ms: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         const DAY_MS: u64 = 86_400_000;
         Self {
-            outcome_ms: LONGEST_HOLD_MS,
+            outcome_ms: 3_600_000,
             outcomes: 1_000_000,
             adjustment_ms: 7 * DAY_MS,
             adjustments: 10_000,
+            longest_hold_ms: Policy::default().longest_hold_ms,
         }
     }
 }
 
 impl Retention {
-    /// When an outcome from `at_ms` may go, the youngest that is allowed being the longest hold's age: a
-    /// RESERVE that was delayed for as long as a hold can last must still find its id finished.
+    /// When an outcome from `at_ms` may go, `kept` of them being remembered.
     fn outcome_goes_ms(&self, at_ms: u64, kept: usize) -> u64 {
-        let over = kept as u64 > self.outcomes;
-        at_ms.saturating_add(if over {
-            LONGEST_HOLD_MS
-        } else {
-            self.outcome_ms.max(LONGEST_HOLD_MS)
-        })
+        self.goes_ms(at_ms, kept as u64 > self.outcomes, self.outcome_ms)
     }
 
     fn adjustment_goes_ms(&self, at_ms: u64, kept: usize) -> u64 {
-        let over = kept as u64 > self.adjustments;
-        at_ms.saturating_add(if over {
-            LONGEST_HOLD_MS
-        } else {
-            self.adjustment_ms.max(LONGEST_HOLD_MS)
-        })
+        self.goes_ms(at_ms, kept as u64 > self.adjustments, self.adjustment_ms)
+    }
+
+    /// A RESERVE that was delayed for as long as a hold can last must still find its id finished, and a repeated
+    /// return or adjustment its own.
+    fn goes_ms(&self, at_ms: u64, too_many: bool, kept_ms: u64) -> u64 {
+        let kept_ms = if too_many { 0 } else { kept_ms };
+        at_ms.saturating_add(kept_ms.max(self.longest_hold_ms))
     }
 }
 

@@ -9,15 +9,17 @@
 //! | `PREPARED id at_ms` | `CONFIRMED number id quantity at_ms` |
 //! | `EXTENDED id deadline_ms` | `RELEASED number id quantity at_ms` |
 //! | `CONFIRMED id quantity at_ms` | `EXPIRED number id quantity at_ms` |
-//! | `RELEASED id at_ms` | |
-//! | `EXPIRED count at_ms` | |
+//! | `RELEASED id at_ms` | `RETURNED number id quantity at_ms returned` |
+//! | `EXPIRED count at_ms` | `RETURN number return_id quantity at_ms id` |
+//! | `RETURNED id return_id quantity at_ms` | |
 //! | `FORGOTTEN outcomes adjustments` | |
 //!
-//! An adjustment without an id has an empty one. All times are Unix milliseconds.
+//! An adjustment without an id has an empty one. The record of a hold is RETURNED when it was confirmed and units of it
+//! came back, and each time that they did is a RETURN, which is an adjustment that knows its hold. All times are Unix milliseconds.
 
 use thiserror::Error;
 
-use crate::{Adjustment, Effect, Ending, Id, Record, State};
+use crate::{Effect, Ending, Id, Record, State, Word};
 
 /// Why arguments are no effect or no record.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -89,6 +91,20 @@ impl Effect {
                     number(*at_ms),
                 ]
             }
+            Self::Returned {
+                id,
+                return_id,
+                quantity,
+                at_ms,
+            } => {
+                vec![
+                    word("RETURNED"),
+                    id.to_bytes(),
+                    return_id.to_bytes(),
+                    number(*quantity),
+                    number(*at_ms),
+                ]
+            }
             Self::Released { id, at_ms } => vec![word("RELEASED"), id.to_bytes(), number(*at_ms)],
             Self::Expired { count, at_ms } => vec![word("EXPIRED"), number(*count), number(*at_ms)],
             Self::Forgotten {
@@ -142,6 +158,12 @@ impl Effect {
                 id: args.id()?,
                 at_ms: args.number()?,
             },
+            b"RETURNED" => Self::Returned {
+                id: args.id()?,
+                return_id: args.id()?,
+                quantity: args.number()?,
+                at_ms: args.number()?,
+            },
             b"EXPIRED" => Self::Expired {
                 count: args.number()?,
                 at_ms: args.number()?,
@@ -182,27 +204,37 @@ impl Record {
                 number: seq,
                 outcome,
             } => {
-                let ending = word(outcome.ending.word().as_str());
-                vec![
-                    ending,
+                let ending = match outcome.returned {
+                    0 => outcome.ending.word(),
+                    _ => Word::Returned,
+                };
+                let mut args = vec![
+                    word(ending.as_str()),
                     number(*seq),
                     outcome.id.to_bytes(),
                     number(outcome.quantity),
                     number(outcome.at_ms),
-                ]
+                ];
+                args.extend((outcome.returned > 0).then(|| number(outcome.returned)));
+                args
             }
             Self::Adjustment {
                 number: seq,
                 adjustment,
             } => {
-                let (delta, at_ms) = (number(adjustment.delta), number(adjustment.at_ms));
-                vec![
-                    word("ADJUSTED"),
+                let kind = match adjustment.hold {
+                    None => "ADJUSTED",
+                    Some(_) => "RETURN",
+                };
+                let mut args = vec![
+                    word(kind),
                     number(*seq),
                     adjustment.id.to_bytes(),
-                    delta,
-                    at_ms,
-                ]
+                    number(adjustment.delta),
+                    number(adjustment.at_ms),
+                ];
+                args.extend(adjustment.hold.as_ref().map(Id::to_bytes));
+                args
             }
         }
     }
@@ -265,12 +297,12 @@ impl<'a> Args<'a> {
         }
         let (number, id) = (self.number()?, self.id()?);
         if word == b"ADJUSTED" {
-            let adjustment = Adjustment {
-                id,
-                delta: self.number()?,
-                at_ms: self.number()?,
-            };
-            return Ok(Record::Adjustment { number, adjustment });
+            let (delta, at_ms) = (self.number()?, self.number()?);
+            return Ok(Record::adjustment(number, id, delta, at_ms, None));
+        }
+        if word == b"RETURN" {
+            let (delta, at_ms, hold) = (self.number()?, self.number()?, self.id()?);
+            return Ok(Record::adjustment(number, id, delta, at_ms, Some(hold)));
         }
         let (quantity, time) = (self.number()?, self.number()?);
         Ok(match word {
@@ -279,6 +311,7 @@ impl<'a> Args<'a> {
             b"CONFIRMED" => Record::outcome(number, id, Ending::Confirmed, quantity, time),
             b"RELEASED" => Record::outcome(number, id, Ending::Released, quantity, time),
             b"EXPIRED" => Record::outcome(number, id, Ending::Expired, quantity, time),
+            b"RETURNED" => Record::returned(number, id, quantity, time, self.number()?),
             _ => return Err(TextError::UnknownWord),
         })
     }

@@ -1,9 +1,15 @@
 //! The cases that a shop runs into, one by one.
 
 use holdfast_stock::{
-    Command, Decoder, ENCODING_VERSION, Effect, Id, LONGEST_HOLD_MS, Ledger, Record, Retention,
-    Until, Word,
+    Command, Decoder, ENCODING_VERSION, Effect, Id, Ledger, Misuse, Policy, Record, Retention,
+    StateFilter, Until, Word,
 };
+
+const POLICY: Policy = Policy {
+    default_hold_ms: 1_000,
+    longest_hold_ms: LONGEST_HOLD_MS,
+};
+const LONGEST_HOLD_MS: u64 = 3_600_000;
 
 fn apply_all(ledger: &mut Ledger, effects: &[Effect]) {
     for effect in effects {
@@ -22,7 +28,7 @@ fn counted(on_hand: u64) -> Ledger {
 }
 
 fn run(ledger: &mut Ledger, command: Command, now_ms: u64) -> Word {
-    let decision = ledger.decide(&command, now_ms).expect("no misuse");
+    let decision = ledger.decide(&command, &POLICY, now_ms).expect("no misuse");
     apply_all(ledger, &decision.effects);
     decision.word
 }
@@ -175,7 +181,7 @@ fn a_replica_that_misses_an_effect_is_noticed() {
     run(&mut primary, reserve("a", 3, 100), 1_000);
     assert!(primary != replica);
     let released = primary
-        .decide(&Command::Release { id: named("a") }, 1_001)
+        .decide(&Command::Release { id: named("a") }, &POLICY, 1_001)
         .expect("no misuse");
     apply_all(&mut primary, &released.effects);
     apply_all(&mut replica, &released.effects);
@@ -205,4 +211,176 @@ fn a_ledger_at_its_last_version_can_be_written_and_read_but_not_changed() {
     let mut decoder = Decoder::new(ENCODING_VERSION).expect("a known version");
     ledger.encode(|chunk| decoder.chunk(chunk).expect("it was just written"));
     assert_eq!(decoder.finish(), Ok(ledger));
+}
+
+fn confirmed(ledger: &mut Ledger, id: &str, quantity: u64) {
+    run(ledger, reserve(id, quantity, 100), 1_000);
+    let confirm = Command::Confirm {
+        id: named(id),
+        quantity: None,
+        late: None,
+    };
+    assert_eq!(run(ledger, confirm, 1_000), Word::Confirmed);
+}
+
+fn return_of(id: &str, return_id: &str, quantity: u64) -> Command {
+    Command::Return {
+        id: named(id),
+        return_id: named(return_id),
+        quantity,
+    }
+}
+
+#[test]
+fn sold_units_come_back_once_and_no_more_than_were_sold() {
+    let mut ledger = counted(10);
+    confirmed(&mut ledger, "a", 4);
+    let some = return_of("a", "r1", 3);
+    assert_eq!(run(&mut ledger, some.clone(), 2_000), Word::Returned);
+    let summary = ledger.summary(2_000);
+    assert_eq!((summary.on_hand, summary.sold), (9, 1));
+
+    let again = ledger.decide(&some, &POLICY, 3_000).expect("a retry");
+    assert_eq!((again.word, again.replayed), (Word::Returned, true));
+    assert!(again.effects.is_empty());
+
+    let misuse = |command| ledger.decide(&command, &POLICY, 2_000);
+    assert!(matches!(
+        misuse(return_of("a", "r2", 2)),
+        Err(Misuse::ExceedsSold { sold: 1, .. })
+    ));
+    assert!(matches!(
+        misuse(return_of("a", "r1", 1)),
+        Err(Misuse::AdjustmentDelta { delta: 3, .. })
+    ));
+    assert!(matches!(
+        misuse(return_of("b", "r1", 3)),
+        Err(Misuse::ReturnHold { .. })
+    ));
+    assert_eq!(
+        run(&mut ledger, return_of("a", "r2", 1), 2_000),
+        Word::Returned
+    );
+    assert_eq!(ledger.summary(2_000).sold, 0);
+}
+
+#[test]
+fn a_return_of_what_was_not_sold_says_what_became_of_it() {
+    let mut ledger = counted(10);
+    for id in ["held", "prepared", "released", "expired"] {
+        let ms = if id == "expired" { 5 } else { 100 };
+        run(&mut ledger, reserve(id, 1, ms), 1_000);
+    }
+    let prepare = Command::Prepare {
+        id: named("prepared"),
+        late: None,
+    };
+    run(&mut ledger, prepare, 1_001);
+    run(
+        &mut ledger,
+        Command::Release {
+            id: named("released"),
+        },
+        1_001,
+    );
+    for (id, word) in [
+        ("held", Word::Reserved),
+        ("prepared", Word::Prepared),
+        ("released", Word::Released),
+        ("expired", Word::Expired),
+        ("unknown", Word::UnknownHold),
+    ] {
+        let before = ledger.clone();
+        assert_eq!(run(&mut ledger, return_of(id, "r", 1), 1_010), word, "{id}");
+        assert!(ledger == before);
+    }
+}
+
+/// Once the outcome is forgotten, the same return is booked as an adjustment under the same id, and is found to
+/// have been applied.
+#[test]
+fn a_return_outlives_the_outcome_of_its_hold() {
+    let mut ledger = counted(10);
+    confirmed(&mut ledger, "a", 4);
+    run(&mut ledger, return_of("a", "r1", 4), 2_000);
+    let forgotten = ledger.forgettable(&Retention::default(), 1_000 + LONGEST_HOLD_MS, 10);
+    apply_all(&mut ledger, &[forgotten.expect("the outcome is old")]);
+    assert_eq!(ledger.outcome_count(), 0);
+    let adjust = |id: &str| Command::Adjust {
+        delta: 4,
+        id: Some(named(id)),
+        only_if: None,
+        force: false,
+    };
+    let adjusted = ledger.decide(&adjust("r1"), &POLICY, 9_000).expect("known");
+    assert!(adjusted.replayed && adjusted.effects.is_empty());
+    assert_eq!(
+        run(&mut ledger, return_of("a", "r2", 4), 9_000),
+        Word::UnknownHold
+    );
+    assert_eq!(run(&mut ledger, adjust("r2"), 9_000), Word::Ok);
+    let late = ledger.decide(&return_of("a", "r2", 4), &POLICY, 9_000);
+    assert!(late.expect("the same units").replayed);
+}
+
+#[test]
+fn pages_of_holds_show_each_of_them_once() {
+    let mut ledger = counted(100);
+    for n in 0..7 {
+        run(&mut ledger, reserve(&format!("h{n}"), 1, 100), 1_000);
+    }
+    for n in [1, 4, 6] {
+        let prepare = Command::Prepare {
+            id: named(&format!("h{n}")),
+            late: None,
+        };
+        run(&mut ledger, prepare, 1_000 + n);
+    }
+    assert_eq!(ledger.oldest_prepared_ms(), Some(1_001));
+    let walk = |state, count| {
+        let (mut ids, mut after) = (Vec::new(), 0);
+        loop {
+            let page = ledger.holds_page(state, after, count);
+            assert!(page.holds.len() <= count);
+            ids.extend(page.holds.iter().map(|(_, hold)| hold.id.to_string()));
+            after = page.next;
+            if after == 0 {
+                return ids.join(" ");
+            }
+        }
+    };
+    for count in [1, 2, 3, 7, 100] {
+        assert_eq!(walk(None, count), "h0 h1 h2 h3 h4 h5 h6");
+        assert_eq!(walk(Some(StateFilter::Held), count), "h0 h2 h3 h5");
+        assert_eq!(walk(Some(StateFilter::Prepared), count), "h1 h4 h6");
+    }
+}
+
+#[test]
+fn the_policy_rules_new_deadlines() {
+    let ledger = counted(10);
+    let decide = |until, policy: &Policy| {
+        let command = Command::Reserve {
+            id: named("a"),
+            quantity: 1,
+            until,
+        };
+        ledger
+            .decide(&command, policy, 1_000)
+            .map(|decision| decision.deadline_ms)
+    };
+    assert_eq!(decide(Until::Default, &POLICY), Ok(2_000));
+    let short = Policy {
+        longest_hold_ms: 300,
+        ..POLICY
+    };
+    assert_eq!(decide(Until::Default, &short), Ok(1_300));
+    assert_eq!(decide(Until::In(300), &short), Ok(1_300));
+    assert!(matches!(
+        decide(Until::In(301), &short),
+        Err(Misuse::DeadlineTooFar {
+            longest_ms: 300,
+            ..
+        })
+    ));
 }

@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 
 use holdfast_stock::{
-    Command, Decision, Decoder, ENCODING_VERSION, Effect, Id, LONGEST_HOLD_MS, Ledger, Record,
-    Until, Word,
+    Command, Decision, Decoder, ENCODING_VERSION, Effect, Id, Ledger, Policy, Record, Until, Word,
 };
 use proptest::prelude::*;
+
+const POLICY: Policy = Policy {
+    default_hold_ms: 150,
+    longest_hold_ms: 3_600_000,
+};
 
 /// What the model knows of one hold id.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,10 +152,11 @@ impl Model {
                 Some(Fate::Expired) => Word::Expired,
                 None => {
                     let deadline_ms = match until {
+                        Until::Default => now_ms + POLICY.default_hold_ms,
                         Until::In(ms) => now_ms + ms,
                         Until::At(ms) => *ms,
                     };
-                    if deadline_ms <= now_ms || deadline_ms - now_ms > LONGEST_HOLD_MS {
+                    if deadline_ms <= now_ms || deadline_ms - now_ms > POLICY.longest_hold_ms {
                         return None;
                     }
                     if !self.fits(*quantity) {
@@ -180,7 +185,7 @@ impl Model {
                     quantity,
                     deadline_ms,
                 }) => {
-                    if *for_ms == 0 || *for_ms > LONGEST_HOLD_MS {
+                    if *for_ms == 0 || *for_ms > POLICY.longest_hold_ms {
                         return None;
                     }
                     let deadline_ms = deadline_ms.max(now_ms + for_ms);
@@ -199,6 +204,7 @@ impl Model {
                 None => Word::UnknownHold,
             },
             Command::Prepare { .. } | Command::Confirm { .. } => unreachable!("run by run_commit"),
+            Command::Return { .. } => unreachable!("not asked for"),
         })
     }
 
@@ -285,7 +291,7 @@ fn command() -> impl Strategy<Value = Command> {
     let maybe = || prop_oneof![2 => Just(None), 1 => (1..6_u64).prop_map(Some)];
     let until = prop_oneof![
         8 => (1..400_u64).prop_map(Until::In),
-        1 => Just(Until::In(LONGEST_HOLD_MS + 1)),
+        1 => Just(Until::In(POLICY.longest_hold_ms + 1)),
         2 => (1_000..6_000_u64).prop_map(Until::At),
     ];
     prop_oneof![
@@ -400,7 +406,7 @@ proptest! {
                 replicate(&mut replica, &effects);
             }
             let before = primary.clone();
-            let decided = primary.decide(&command, now_ms);
+            let decided = primary.decide(&command, &POLICY, now_ms);
             prop_assert!(primary == before, "deciding changes nothing");
             let expected = if commits {
                 model.run_commit(&command)
@@ -425,7 +431,7 @@ proptest! {
             );
             let settles = !matches!(word, Word::OutOfStock | Word::SoldOut | Word::BelowHeld | Word::Stale);
             if settles && !conditional {
-                let again = primary.decide(&command, now_ms).expect("a retry is no misuse");
+                let again = primary.decide(&command, &POLICY, now_ms).expect("a retry is no misuse");
                 prop_assert_eq!((again.word, again.deadline_ms), (word, deadline_ms), "{:?} again", command);
                 prop_assert!(again.effects.is_empty());
             }
@@ -443,7 +449,7 @@ proptest! {
         let mut ledger = Ledger::default();
         ledger.apply(&Effect::Counted { on_hand: 30 }).expect("a first count");
         for (passes_ms, _, command) in steps {
-            if let Ok(decision) = ledger.decide(&command, 1_000 + passes_ms) {
+            if let Ok(decision) = ledger.decide(&command, &POLICY, 1_000 + passes_ms) {
                 apply_all(&mut ledger, &decision.effects);
             }
         }

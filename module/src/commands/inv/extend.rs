@@ -1,6 +1,6 @@
 //! `INV.EXTEND key hold-id PX ms`
 
-use holdfast_stock::{Command, LONGEST_HOLD_MS};
+use holdfast_stock::{Command, Policy};
 
 use crate::args::{self, Options};
 use crate::commands::stock;
@@ -17,7 +17,8 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     while let Some(name) = options.next_name() {
         match name.as_slice() {
             b"PX" => {
-                let ms = args::number(options.value()?, "PX", 1, LONGEST_HOLD_MS)?;
+                let ms =
+                    args::number(options.value()?, "PX", 1, Policy::default().longest_hold_ms)?;
                 options.once(&mut for_ms, ms)?;
             }
             _ => return Err(options.unknown("PX ms")),

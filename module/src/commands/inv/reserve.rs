@@ -1,6 +1,6 @@
 //! `INV.RESERVE key hold-id quantity [PX ms | PXAT unix-ms]`
 
-use holdfast_stock::{Command, DEFAULT_HOLD_MS, LONGEST_HOLD_MS, Until};
+use holdfast_stock::{Command, Policy, Until};
 
 use crate::args::{self, MAX_NUMBER, Options};
 use crate::commands::stock;
@@ -32,7 +32,8 @@ pub(super) fn deadline(rest: &[Arg<'_>]) -> Result<Until, Failure> {
     while let Some(name) = options.next_name() {
         match name.as_slice() {
             b"PX" => {
-                let ms = args::number(options.value()?, "PX", 1, LONGEST_HOLD_MS)?;
+                let ms =
+                    args::number(options.value()?, "PX", 1, Policy::default().longest_hold_ms)?;
                 options.once(&mut for_ms, ms)?;
             }
             b"PXAT" => {
@@ -47,6 +48,6 @@ pub(super) fn deadline(rest: &[Arg<'_>]) -> Result<Until, Failure> {
             "PX and PXAT cannot stand together; give one of them",
         )),
         (None, Some(unix_ms)) => Ok(Until::At(unix_ms)),
-        (for_ms, None) => Ok(Until::In(for_ms.unwrap_or(DEFAULT_HOLD_MS))),
+        (for_ms, None) => Ok(for_ms.map_or(Until::Default, Until::In)),
     }
 }

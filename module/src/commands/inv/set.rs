@@ -1,6 +1,6 @@
 //! `INV.SET key on_hand [IF seq] [FORCE]`
 
-use holdfast_stock::{Command, Ledger, MAX_UNITS};
+use holdfast_stock::{Command, Ledger, MAX_UNITS, Policy};
 
 use crate::args::{self, MAX_NUMBER, Options};
 use crate::commands::stock;
@@ -21,9 +21,11 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let decision = {
         let open = context.open(key);
         let absent = Ledger::default();
-        open.value::<Ledger>()?
-            .unwrap_or(&absent)
-            .decide(&command, context.now_ms())?
+        open.value::<Ledger>()?.unwrap_or(&absent).decide(
+            &command,
+            &Policy::default(),
+            context.now_ms(),
+        )?
     };
     stock::complete(context, key, &decision)
 }

@@ -1,12 +1,16 @@
 //! How arguments are read, and what is said of bad ones.
 
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 
 use holdfast_session::Digest;
 use holdfast_stock::{Id, MAX_ID_BYTES, MAX_UNITS};
 
-use crate::ffi::Arg;
 use crate::reply::{Failure, quoted};
+
+/// An argument: a string that the server lends, or plain bytes where there is no server.
+pub(crate) trait Bytes: Deref<Target = [u8]> {}
+
+impl<T: Deref<Target = [u8]>> Bytes for T {}
 
 /// The greatest number that an argument may be where nothing lower is said.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -73,21 +77,31 @@ pub(crate) fn text<'a>(
     )))
 }
 
+/// Names with their values, at least one; `None` when one has no value.
+pub(crate) fn pairs<A: Bytes>(args: &[A]) -> Option<Vec<(&[u8], &[u8])>> {
+    let (pairs, alone) = args.as_chunks();
+    let pairs: Vec<(&[u8], &[u8])> = pairs
+        .iter()
+        .map(|[name, value]| (&**name, &**value))
+        .collect();
+    (alone.is_empty() && !pairs.is_empty()).then_some(pairs)
+}
+
 /// The options behind a command's fixed arguments: names in any case and any order, each once, with their values.
-pub(crate) struct Options<'a> {
-    rest: &'a [Arg<'a>],
+pub(crate) struct Options<'a, A> {
+    rest: &'a [A],
     current: &'a [u8],
 }
 
-impl<'a> Options<'a> {
-    pub(crate) fn new(rest: &'a [Arg<'a>]) -> Self {
+impl<'a, A: Bytes> Options<'a, A> {
+    pub(crate) fn new(rest: &'a [A]) -> Self {
         Self { rest, current: b"" }
     }
 
     /// The next option's name in upper case.
     pub(crate) fn next_name(&mut self) -> Option<Vec<u8>> {
         let (name, rest) = self.rest.split_first()?;
-        (self.current, self.rest) = (name.bytes(), rest);
+        (self.current, self.rest) = (name, rest);
         Some(self.current.to_ascii_uppercase())
     }
 
@@ -100,7 +114,7 @@ impl<'a> Options<'a> {
             )));
         };
         self.rest = rest;
-        Ok(value.bytes())
+        Ok(value)
     }
 
     /// Keeps the current option's value, unless it had one.
@@ -115,7 +129,7 @@ impl<'a> Options<'a> {
     }
 
     /// All that is left, for an option that takes the rest.
-    pub(crate) fn take_rest(&mut self) -> &'a [Arg<'a>] {
+    pub(crate) fn take_rest(&mut self) -> &'a [A] {
         std::mem::take(&mut self.rest)
     }
 

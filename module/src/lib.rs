@@ -14,3 +14,10 @@ mod expiry;
 mod ffi;
 mod replicate;
 mod reply;
+
+/// Reads the arguments of a command, its name first, as the server would have it done, and says what is wrong with them.
+/// It is for fuzzers, which have no server.
+#[doc(hidden)]
+pub fn parse(args: &[&[u8]]) -> Result<(), String> {
+    commands::parse(args).map_err(|failure| failure.to_string())
+}

@@ -1,7 +1,5 @@
 //! What a command answers.
 
-use crate::ffi::Arg;
-
 /// A reply, sent as RESP2 or RESP3 as the client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -51,11 +49,21 @@ impl Failure {
         Self::Message(format!("ERR {message}"))
     }
 
-    pub(crate) fn no_stock(key: &Arg<'_>) -> Self {
+    pub(crate) fn no_stock(key: &[u8]) -> Self {
         let key = quoted(key);
         Self::Message(format!(
             "NOSUCHSTOCK no stock at key {key}; create it with INV.SET"
         ))
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arity => "ERR wrong number of arguments",
+            Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            Self::Message(message) => message,
+        })
     }
 }
 

@@ -245,11 +245,11 @@ fn bad_arguments_are_named_and_change_nothing() {
         ),
         (
             "INV.RESERVE bad o2 1 PX 0",
-            "ERR PX must be a whole number from 1 to 3600000",
+            "ERR PX must be a whole number from 1 to 86400000",
         ),
         (
             "INV.RESERVE bad o2 1 PX 3600001",
-            "ERR PX must be a whole number from 1 to 3600000",
+            "ERR the deadline is 3600001 ms ahead, a hold may last 3600000 ms at most",
         ),
         (
             "INV.RESERVE bad o2 1 PXAT 1",

@@ -8,7 +8,10 @@ use std::ops::Range;
 
 use crate::args;
 use crate::ffi::{Arg, Context};
-use crate::reply::{Failure, Reply};
+use crate::reply::{Failure, Reply, quoted};
+
+/// How a command reads its arguments, which begin with its name. It needs no server.
+type Parse = fn(&[&[u8]]) -> Result<(), Failure>;
 
 /// What a command does when it is called; its arguments begin with its name.
 pub(crate) type Run = fn(&mut Context, &[Arg<'_>]) -> Result<Reply, Failure>;
@@ -23,6 +26,7 @@ pub(crate) struct Command {
     pub(crate) keys: Keys,
     pub(crate) complexity: &'static str,
     pub(crate) summary: &'static str,
+    pub(crate) parse: Parse,
     pub(crate) run: Run,
 }
 
@@ -76,6 +80,18 @@ pub(crate) enum Access {
     Delete,
 }
 
+/// Reads the arguments of any command of the table, its name first, in any case.
+pub(crate) fn parse(args: &[&[u8]]) -> Result<(), Failure> {
+    let Some(name) = args.first() else {
+        return Err(Failure::Arity);
+    };
+    let command = TABLE
+        .iter()
+        .find(|command| command.name.as_bytes().eq_ignore_ascii_case(name))
+        .ok_or_else(|| Failure::error(format!("unknown command {}", quoted(name))))?;
+    (command.parse)(args)
+}
+
 const READ: &str = "readonly fast";
 const WRITE: &str = "write fast";
 const TAKE: &str = "write deny-oom fast";
@@ -91,6 +107,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Insert),
         complexity: "O(log n) in the key's holds",
         summary: "Sets how many units there are, creating the key.",
+        parse: |args| inv::set::parse(args).map(drop),
         run: inv::set::run,
     },
     Command {
@@ -100,6 +117,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds and adjustments",
         summary: "Adds units or takes them off, once for each id.",
+        parse: |args| inv::adjust::parse(args).map(drop),
         run: inv::adjust::run,
     },
     Command {
@@ -109,6 +127,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds and outcomes",
         summary: "Holds units until a deadline.",
+        parse: |args| inv::reserve::parse(args).map(drop),
         run: inv::reserve::run,
     },
     Command {
@@ -118,6 +137,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::Counted(Access::Update),
         complexity: "O(k log n) for k keys",
         summary: "Holds units of several keys, all or none.",
+        parse: |args| inv::mreserve::parse(args).map(drop),
         run: inv::mreserve::run,
     },
     Command {
@@ -127,6 +147,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds and outcomes",
         summary: "Stops a hold's deadline while the purchase is committed elsewhere.",
+        parse: |args| inv::prepare::parse(args).map(drop),
         run: inv::prepare::run,
     },
     Command {
@@ -136,6 +157,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds",
         summary: "Moves a hold's deadline forward.",
+        parse: |args| inv::extend::parse(args).map(drop),
         run: inv::extend::run,
     },
     Command {
@@ -145,6 +167,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds and outcomes",
         summary: "Sells what is held.",
+        parse: |args| inv::confirm::parse(args).map(drop),
         run: inv::confirm::run,
     },
     Command {
@@ -154,6 +177,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(log n) in the key's holds and outcomes",
         summary: "Gives back what is held.",
+        parse: |args| inv::release::parse(args).map(drop),
         run: inv::release::run,
     },
     Command {
@@ -163,6 +187,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Read),
         complexity: "O(1), and once for each hold that has fallen due since the last look",
         summary: "Shows the count and what is held of it.",
+        parse: |args| inv::get::parse(args).map(drop),
         run: inv::get::run,
     },
     Command {
@@ -172,6 +197,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Read),
         complexity: "O(log n) in the key's holds and outcomes",
         summary: "Shows one hold.",
+        parse: |args| inv::hold::parse(args).map(drop),
         run: inv::hold::run,
     },
     Command {
@@ -181,6 +207,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Read),
         complexity: "O(m log n) for m holds in the reply",
         summary: "Lists the holds that have been prepared for long.",
+        parse: |args| inv::pending::parse(args).map(drop),
         run: inv::pending::run,
     },
     Command {
@@ -190,6 +217,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Insert),
         complexity: "O(log n) in the key's holds, for each change",
         summary: "Internal: applies an effect that a primary has decided.",
+        parse: |args| inv::apply::parse(args).map(drop),
         run: inv::apply::run,
     },
     Command {
@@ -199,6 +227,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Insert),
         complexity: "O(m log n) for m records",
         summary: "Internal: puts records of a rewritten AOF under the key.",
+        parse: |args| inv::restore::parse(args).map(drop),
         run: inv::restore::run,
     },
     Command {
@@ -208,6 +237,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Insert),
         complexity: "O(f) in its fields",
         summary: "Starts a session.",
+        parse: |args| session::start::parse(args).map(drop),
         run: session::start::run,
     },
     Command {
@@ -217,6 +247,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(1)",
         summary: "Checks a session's secret, records the view and keeps it alive.",
+        parse: |args| session::touch::parse(args).map(drop),
         run: session::touch::run,
     },
     Command {
@@ -226,6 +257,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Read),
         complexity: "O(f) in its fields",
         summary: "Shows a session or some of its fields.",
+        parse: |args| session::get::parse(args).map(drop),
         run: session::get::run,
     },
     Command {
@@ -235,6 +267,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(f) in its fields",
         summary: "Sets fields of a session.",
+        parse: |args| session::set::parse(args).map(drop),
         run: session::set::run,
     },
     Command {
@@ -244,6 +277,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Read),
         complexity: "O(1), there being at most 25",
         summary: "Lists the items viewed last, newest first.",
+        parse: |args| session::viewed::parse(args).map(drop),
         run: session::viewed::run,
     },
     Command {
@@ -253,6 +287,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Update),
         complexity: "O(1)",
         summary: "Gives a session a new secret.",
+        parse: |args| session::rotate::parse(args).map(drop),
         run: session::rotate::run,
     },
     Command {
@@ -262,6 +297,7 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Delete),
         complexity: "O(1)",
         summary: "Ends a session.",
+        parse: |args| session::end::parse(args).map(drop),
         run: session::end::run,
     },
     Command {
@@ -271,6 +307,50 @@ pub(crate) static TABLE: &[Command] = &[
         keys: Keys::First(Access::Insert),
         complexity: "O(f) in its fields",
         summary: "Internal: applies an effect that a primary has decided.",
+        parse: |args| session::apply::parse(args).map(drop),
         run: session::apply::run,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_without_a_server() {
+        let read = |line: &str| {
+            let args: Vec<_> = line.split(' ').map(str::as_bytes).collect();
+            parse(&args).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(read("INV.RESERVE a o1 2 PX 5"), Ok(()));
+        assert_eq!(read("inv.mreserve 2 a b o1 1 2"), Ok(()));
+        assert_eq!(read("inv.apply a 1 COUNTED 5"), Ok(()));
+        let errors = [
+            ("GET a", "ERR unknown command 'GET'"),
+            ("inv.get", "ERR wrong number of arguments"),
+            ("inv.mreserve 2 a a o1 1 2", "ERR key 'a' is given twice"),
+            ("inv.mreserve 2 a b o1 1", "ERR wrong number of arguments"),
+            ("session.end a b", "ERR wrong number of arguments"),
+            ("session.start a b c", "ERR digest must be a SHA-256"),
+        ];
+        for (line, expected) in errors {
+            let error = read(line).expect_err(line);
+            assert!(error.starts_with(expected), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn too_few_arguments_are_an_error_of_every_command() {
+        for command in TABLE {
+            let name = command.name.as_bytes();
+            let least = command.arity.unsigned_abs() as usize;
+            for count in 1..least {
+                let args: Vec<_> = std::iter::once(name)
+                    .chain([b"1".as_slice(); 9])
+                    .take(count)
+                    .collect();
+                assert!(parse(&args).is_err(), "{} with {count}", command.name);
+            }
+        }
+    }
+}

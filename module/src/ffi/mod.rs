@@ -22,8 +22,9 @@ pub(crate) use strings::{Arg, Name};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Memory comes from the server's allocator, so that `used_memory` and `maxmemory` count it. Tests have no server.
-#[cfg(not(test))]
+/// Memory comes from the server's allocator, so that `used_memory` and `maxmemory` count it. Tests and fuzzers have no
+/// server.
+#[cfg(not(any(test, fuzzing)))]
 #[global_allocator]
 static ALLOCATOR: redis_module::alloc::RedisAlloc = redis_module::alloc::RedisAlloc;
 

@@ -9,16 +9,11 @@ impl Context {
     pub(super) fn send(&self, result: Result<Reply, Failure>) {
         match result {
             Ok(reply) => self.send_reply(&reply),
-            Err(Failure::Message(message)) => self.send_error(&message),
-            Err(Failure::WrongType) => {
-                self.send_error(
-                    "WRONGTYPE Operation against a key holding the wrong kind of value",
-                );
-            }
             Err(Failure::Arity) => {
                 // SAFETY: the context is valid; the server names the command itself.
                 unsafe { api!(RedisModule_WrongArity)(self.raw()) };
             }
+            Err(failure) => self.send_error(&failure.to_string()),
         }
     }
 

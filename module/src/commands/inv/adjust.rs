@@ -2,12 +2,12 @@
 
 use holdfast_stock::{Command, MAX_UNITS};
 
-use crate::args::{self, MAX_NUMBER, Options};
+use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, delta, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -34,14 +34,18 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             _ => return Err(options.unknown("ID adjustment-id, IF seq and FORCE")),
         }
     }
-    stock::run(
-        context,
+    Ok((
         key,
-        &Command::Adjust {
+        Command::Adjust {
             delta,
             id,
             only_if,
             force: force.is_some(),
         },
-    )
+    ))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, command) = parse(args)?;
+    stock::run(context, key, &command)
 }

@@ -1,21 +1,35 @@
 //! `INV.APPLY key seq effect…`, by which replicas and the AOF follow a primary. It decides nothing, but checks
 //! everything: whoever is allowed to use it cannot make a ledger that contradicts itself.
 
+use std::ops::Deref;
+
 use holdfast_stock::{Effect, Ledger};
 
-use crate::args::{self, MAX_NUMBER};
+use crate::args::{self, Bytes, MAX_NUMBER};
 use crate::commands::stock;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// An effect, and the `seq` that it takes the ledger to.
+pub(crate) struct Apply<'a, A> {
+    key: &'a A,
+    seq: u64,
+    effect: Effect,
+}
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Apply<'_, A>, Failure> {
     let [_, key, seq, effect @ ..] = args else {
         return Err(Failure::Arity);
     };
     let seq = args::number(seq, "seq", 1, MAX_NUMBER)?;
-    let effect: Vec<_> = effect.iter().map(Arg::bytes).collect();
+    let effect: Vec<_> = effect.iter().map(Deref::deref).collect();
     let effect = Effect::from_args(&effect)
         .map_err(|error| Failure::error(format!("this is no effect: {error}")))?;
+    Ok(Apply { key, seq, effect })
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let Apply { key, seq, effect } = parse(args)?;
     let present = context.open(key).value::<Ledger>()?.map_or(0, Ledger::seq);
     if present.checked_add(effect.changes()) != Some(seq) {
         let key = quoted(key);

@@ -1,16 +1,20 @@
 //! `INV.HOLD key hold-id`
 
-use holdfast_stock::{Ledger, Standing, State};
+use holdfast_stock::{Id, Ledger, Standing, State};
 
-use crate::args;
+use crate::args::{self, Bytes};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Id), Failure> {
     let [_, key, id] = args else {
         return Err(Failure::Arity);
     };
-    let id = args::id(id, "hold id")?;
+    Ok((key, args::id(id, "hold id")?))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, id) = parse(args)?;
     let open = context.open(key);
     let Some(ledger) = open.value::<Ledger>()? else {
         return Ok(Reply::Null);

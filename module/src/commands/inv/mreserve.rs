@@ -2,15 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_stock::{Command, Decision, Ledger, Word};
+use holdfast_stock::{Command, Decision, Id, Ledger, Until, Word};
 
-use crate::args;
+use crate::args::{self, Bytes};
 use crate::commands::inv::reserve::deadline;
 use crate::commands::{numkeys, stock};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// The lines of an order, each on a key of its own.
+pub(crate) struct Mreserve<'a, A> {
+    id: Id,
+    lines: Vec<(&'a A, u64)>,
+    until: Until,
+}
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Mreserve<'_, A>, Failure> {
     let [_, numkeys_arg, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -24,21 +31,32 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let id = args::id(id, "hold id")?;
     let until = deadline(rest)?;
     let mut known = BTreeSet::new();
-    if let Some(twice) = keys.iter().find(|key| !known.insert(key.bytes())) {
-        let key = quoted(twice);
-        return Err(Failure::error(format!(
-            "key {key} is given twice; add its quantities up and give it once"
-        )));
+    for key in keys {
+        let key: &[u8] = key;
+        if !known.insert(key) {
+            let key = quoted(key);
+            return Err(Failure::error(format!(
+                "key {key} is given twice; add its quantities up and give it once"
+            )));
+        }
     }
+    let lines = keys
+        .iter()
+        .zip(quantities)
+        .map(|(key, quantity)| Ok((key, args::quantity(quantity, "quantity")?)))
+        .collect::<Result<_, Failure>>()?;
+    Ok(Mreserve { id, lines, until })
+}
 
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let asked = parse(args)?;
     let now_ms = context.now_ms();
-    let mut lines = Vec::with_capacity(numkeys);
-    for (key, quantity) in keys.iter().zip(quantities) {
-        let quantity = args::quantity(quantity, "quantity")?;
+    let mut lines = Vec::with_capacity(asked.lines.len());
+    for (key, quantity) in asked.lines {
         let command = Command::Reserve {
-            id: id.clone(),
+            id: asked.id.clone(),
             quantity,
-            until,
+            until: asked.until,
         };
         lines.push((key, stock::decide(context, key, &command, now_ms)?));
     }

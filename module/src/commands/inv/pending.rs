@@ -2,14 +2,21 @@
 
 use holdfast_stock::Ledger;
 
-use crate::args::{self, MAX_NUMBER, Options};
+use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
 const DEFAULT_COUNT: u64 = 100;
 const MAX_COUNT: u64 = 10_000;
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// Which prepared holds are asked for.
+pub(crate) struct Pending<'a, A> {
+    key: &'a A,
+    min_age_ms: u64,
+    count: u64,
+}
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Pending<'_, A>, Failure> {
     let [_, key, min_age_ms, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -25,6 +32,19 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             _ => return Err(options.unknown("COUNT n")),
         }
     }
+    Ok(Pending {
+        key,
+        min_age_ms,
+        count: count.unwrap_or(DEFAULT_COUNT),
+    })
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let Pending {
+        key,
+        min_age_ms,
+        count,
+    } = parse(args)?;
     let open = context.open(key);
     let Some(ledger) = open.value::<Ledger>()? else {
         return Ok(Reply::Array(Vec::new()));
@@ -33,18 +53,16 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let old = ledger
         .pending()
         .take_while(|(since_ms, _)| since_ms.saturating_add(min_age_ms) <= now_ms);
-    let holds = old
-        .take(count.unwrap_or(DEFAULT_COUNT) as usize)
-        .map(|(since_ms, hold)| {
-            let (id, quantity) = (
-                Reply::Bulk(hold.id.to_bytes()),
-                Reply::number(hold.quantity),
-            );
-            Reply::Array(vec![
-                id,
-                quantity,
-                Reply::number(now_ms.saturating_sub(since_ms)),
-            ])
-        });
+    let holds = old.take(count as usize).map(|(since_ms, hold)| {
+        let (id, quantity) = (
+            Reply::Bulk(hold.id.to_bytes()),
+            Reply::number(hold.quantity),
+        );
+        Reply::Array(vec![
+            id,
+            quantity,
+            Reply::number(now_ms.saturating_sub(since_ms)),
+        ])
+    });
     Ok(Reply::Array(holds.collect()))
 }

@@ -2,12 +2,12 @@
 
 use holdfast_stock::Command;
 
-use crate::args::{self, Options};
+use crate::args::{self, Bytes, Options};
 use crate::commands::stock;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, id, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -23,5 +23,10 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             _ => return Err(options.unknown("LATE quantity")),
         }
     }
-    stock::run(context, key, &Command::Prepare { id, late })
+    Ok((key, Command::Prepare { id, late }))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, command) = parse(args)?;
+    stock::run(context, key, &command)
 }

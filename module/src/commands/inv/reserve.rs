@@ -1,39 +1,42 @@
 //! `INV.RESERVE key hold-id quantity [PX ms | PXAT unix-ms]`
 
-use holdfast_stock::{Command, Policy, Until};
+use holdfast_stock::{Command, MAX_HOLD_MS, Until};
 
-use crate::args::{self, MAX_NUMBER, Options};
+use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, id, quantity, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
     let id = args::id(id, "hold id")?;
     let quantity = args::quantity(quantity, "quantity")?;
     let until = deadline(rest)?;
-    stock::run(
-        context,
+    Ok((
         key,
-        &Command::Reserve {
+        Command::Reserve {
             id,
             quantity,
             until,
         },
-    )
+    ))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, command) = parse(args)?;
+    stock::run(context, key, &command)
 }
 
 /// `[PX ms | PXAT unix-ms]`
-pub(super) fn deadline(rest: &[Arg<'_>]) -> Result<Until, Failure> {
+pub(super) fn deadline<A: Bytes>(rest: &[A]) -> Result<Until, Failure> {
     let (mut for_ms, mut at_ms) = (None, None);
     let mut options = Options::new(rest);
     while let Some(name) = options.next_name() {
         match name.as_slice() {
             b"PX" => {
-                let ms =
-                    args::number(options.value()?, "PX", 1, Policy::default().longest_hold_ms)?;
+                let ms = args::number(options.value()?, "PX", 1, MAX_HOLD_MS)?;
                 options.once(&mut for_ms, ms)?;
             }
             b"PXAT" => {

@@ -1,18 +1,29 @@
 //! `INV.RESTORE key record…`, of which a rewritten AOF is made. All of its records are put under the key, or none.
 
+use std::ops::Deref;
+
 use holdfast_stock::{Ledger, Record};
 
+use crate::args::Bytes;
 use crate::commands::stock;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Vec<Record>), Failure> {
     let [_, key, records @ ..] = args else {
         return Err(Failure::Arity);
     };
-    let records: Vec<_> = records.iter().map(Arg::bytes).collect();
+    if records.is_empty() {
+        return Err(Failure::Arity);
+    }
+    let records: Vec<_> = records.iter().map(Deref::deref).collect();
     let records = Record::all_from_args(&records)
         .map_err(|error| Failure::error(format!("this is no record: {error}")))?;
+    Ok((key, records))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, records) = parse(args)?;
     context.open(key).value::<Ledger>()?;
     let restored = stock::write(context, key, |ledger| ledger.restore_all(&records))?;
     restored.map_err(|error| {

@@ -1,19 +1,27 @@
 //! `SESSION.APPLY key effect…`, by which replicas and the AOF follow a primary. It decides nothing, but checks
 //! everything.
 
+use std::ops::Deref;
+
 use holdfast_session::{Effect, Record};
 
 use super::change_only;
+use crate::args::Bytes;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Effect), Failure> {
     let [_, key, effect @ ..] = args else {
         return Err(Failure::Arity);
     };
-    let effect: Vec<_> = effect.iter().map(Arg::bytes).collect();
+    let effect: Vec<_> = effect.iter().map(Deref::deref).collect();
     let effect = Effect::from_args(&effect)
         .map_err(|error| Failure::error(format!("this is no effect: {error}")))?;
+    Ok((key, effect))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, effect) = parse(args)?;
     context.open(key).value::<Record>()?;
     change_only(context, key, &effect)?;
     context.replicate_verbatim();

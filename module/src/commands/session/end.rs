@@ -2,13 +2,19 @@
 
 use holdfast_session::Record;
 
+use crate::args::Bytes;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<&A, Failure> {
+    match args {
+        [_, key] => Ok(key),
+        _ => Err(Failure::Arity),
+    }
+}
+
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
-    let [_, key] = args else {
-        return Err(Failure::Arity);
-    };
+    let key = parse(args)?;
     let live = match context.open(key).value::<Record>()? {
         Some(record) => record.left(context.now_ms()).is_ok(),
         None => return Ok(Reply::Integer(0)),

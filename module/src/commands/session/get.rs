@@ -2,16 +2,23 @@
 
 use holdfast_session::{Left, Record};
 
+use crate::args::Bytes;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
 /// What a free field's name is prefixed with where it stands beside the session's own.
 const FREE: &[u8] = b"field:";
 
+/// The key and the names of the fields, none of which means all.
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, &[A]), Failure> {
+    match args {
+        [_, key, names @ ..] => Ok((key, names)),
+        _ => Err(Failure::Arity),
+    }
+}
+
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
-    let [_, key, names @ ..] = args else {
-        return Err(Failure::Arity);
-    };
+    let (key, names) = parse(args)?;
     let open = context.open(key);
     let live = open
         .value::<Record>()?

@@ -1,14 +1,22 @@
 //! `SESSION.ROTATE key old-digest new-digest [GRACE ms]`
 
 use holdfast_session::limits::LONGEST_GRACE_MS;
-use holdfast_session::{Record, State};
+use holdfast_session::{Digest, Record, State};
 
 use super::change;
-use crate::args::{self, Options};
+use crate::args::{self, Bytes, Options};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// Which secret takes the place of which, and for how long the old one still works.
+pub(crate) struct Rotate<'a, A> {
+    key: &'a A,
+    old: Digest,
+    new: Digest,
+    grace_ms: u64,
+}
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Rotate<'_, A>, Failure> {
     let [_, key, old, new, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -32,8 +40,23 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             _ => return Err(options.unknown("GRACE ms")),
         }
     }
+    Ok(Rotate {
+        key,
+        old,
+        new,
+        grace_ms: grace_ms.unwrap_or(0),
+    })
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let Rotate {
+        key,
+        old,
+        new,
+        grace_ms,
+    } = parse(args)?;
     let (state, effect) = match context.open(key).value::<Record>()? {
-        Some(record) => record.rotate(&old, &new, grace_ms.unwrap_or(0), context.now_ms()),
+        Some(record) => record.rotate(&old, &new, grace_ms, context.now_ms()),
         None => (State::Absent, None),
     };
     if let Some(effect) = effect {

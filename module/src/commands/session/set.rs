@@ -3,20 +3,23 @@
 use holdfast_session::Record;
 
 use super::change;
+use crate::args::{self, Bytes};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// The key, and names with their values.
+type Asked<'a, A> = (&'a A, Vec<(&'a [u8], &'a [u8])>);
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Asked<'_, A>, Failure> {
     let [_, key, pairs @ ..] = args else {
         return Err(Failure::Arity);
     };
-    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
-        return Err(Failure::Arity);
-    }
-    let pairs: Vec<_> = pairs
-        .chunks_exact(2)
-        .map(|pair| (pair[0].bytes(), pair[1].bytes()))
-        .collect();
+    let pairs = args::pairs(pairs).ok_or(Failure::Arity)?;
+    Ok((key, pairs))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, pairs) = parse(args)?;
     let now_ms = context.now_ms();
     let effect = match context
         .open(key)

@@ -3,14 +3,25 @@
 use holdfast_session::limits::{
     DEFAULT_ABSOLUTE_MS, DEFAULT_IDLE_MS, LONGEST_TIMEOUT_MS, MAX_ROLES_BYTES, MAX_USER_BYTES,
 };
-use holdfast_session::{Record, Start, Started};
+use holdfast_session::{Digest, Record, Start, Started};
 
 use super::change;
-use crate::args::{self, Options};
+use crate::args::{self, Bytes, Options};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+/// A session that is to start; what is not given has a default.
+pub(crate) struct Asked<'a, A> {
+    key: &'a A,
+    digest: Digest,
+    user: &'a [u8],
+    roles: Option<&'a [u8]>,
+    idle_ms: Option<u64>,
+    absolute_ms: Option<u64>,
+    fields: Vec<(&'a [u8], &'a [u8])>,
+}
+
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Asked<'_, A>, Failure> {
     let [_, key, digest, user, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -35,27 +46,34 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             }
             // The last option: every pair that follows is a field, whatever its name.
             b"FIELD" => {
-                let pairs = options.take_rest();
-                if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
-                    return Err(Failure::error(
-                        "FIELD needs pairs of a name and a value, and comes last",
-                    ));
-                }
-                fields = pairs
-                    .chunks_exact(2)
-                    .map(|pair| (pair[0].bytes(), pair[1].bytes()))
-                    .collect();
+                fields = args::pairs(options.take_rest()).ok_or_else(|| {
+                    Failure::error("FIELD needs pairs of a name and a value, and comes last")
+                })?;
             }
             _ => return Err(options.unknown("IDLE ms, ABSOLUTE ms, ROLES r and FIELD f v …")),
         }
     }
-    let start = Start {
+    Ok(Asked {
+        key,
         digest,
         user,
-        roles: roles.unwrap_or_default(),
-        idle_ms: idle_ms.unwrap_or(DEFAULT_IDLE_MS),
-        absolute_ms: absolute_ms.unwrap_or(DEFAULT_ABSOLUTE_MS),
+        roles,
+        idle_ms,
+        absolute_ms,
         fields,
+    })
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let asked = parse(args)?;
+    let key = asked.key;
+    let start = Start {
+        digest: asked.digest,
+        user: asked.user,
+        roles: asked.roles.unwrap_or_default(),
+        idle_ms: asked.idle_ms.unwrap_or(DEFAULT_IDLE_MS),
+        absolute_ms: asked.absolute_ms.unwrap_or(DEFAULT_ABSOLUTE_MS),
+        fields: asked.fields,
     };
     let started = start.decide(context.open(key).value::<Record>()?, context.now_ms())?;
     let left = match started {

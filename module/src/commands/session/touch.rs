@@ -4,11 +4,11 @@ use holdfast_session::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use holdfast_session::{Rate, Record, State, Touch, Touched};
 
 use super::change;
-use crate::args::{self, MAX_NUMBER, Options};
+use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Touch<'_>), Failure> {
     let [_, key, digest, rest @ ..] = args else {
         return Err(Failure::Arity);
     };
@@ -38,6 +38,11 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         item,
         rate,
     };
+    Ok((key, touch))
+}
+
+pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
+    let (key, touch) = parse(args)?;
     let touched = match context.open(key).value::<Record>()? {
         Some(record) => record.touch(&touch, context.now_ms()),
         None => Touched::refused(State::Absent),
@@ -56,7 +61,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         Reply::number(touched.left.idle_ms),
         Reply::number(touched.left.absolute_ms),
     ];
-    if rate.is_some() {
+    if touch.rate.is_some() {
         reply.extend(match touched.verdict {
             Some(verdict) => [
                 Reply::Integer(verdict.limited.into()),
@@ -72,7 +77,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
 }
 
 /// `burst count period-s`
-fn read_rate(options: &mut Options<'_>) -> Result<Rate, Failure> {
+fn read_rate<A: Bytes>(options: &mut Options<'_, A>) -> Result<Rate, Failure> {
     let burst = args::number(options.value()?, "burst", 0, MAX_NUMBER)?;
     let count = args::number(options.value()?, "count", 1, MAX_NUMBER)?;
     let period_s = args::number(options.value()?, "period-s", 1, MAX_NUMBER)?;

@@ -3,16 +3,21 @@
 use holdfast_session::Record;
 use holdfast_session::limits::MAX_VIEWED;
 
-use crate::args;
+use crate::args::{self, Bytes};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
+/// The key, and how many items at most.
+pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, u64), Failure> {
+    match args {
+        [_, key] => Ok((key, MAX_VIEWED as u64)),
+        [_, key, count] => Ok((key, args::number(count, "count", 1, MAX_VIEWED as u64)?)),
+        _ => Err(Failure::Arity),
+    }
+}
+
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
-    let (key, count) = match args {
-        [_, key] => (key, MAX_VIEWED as u64),
-        [_, key, count] => (key, args::number(count, "count", 1, MAX_VIEWED as u64)?),
-        _ => return Err(Failure::Arity),
-    };
+    let (key, count) = parse(args)?;
     let open = context.open(key);
     let now_ms = context.now_ms();
     let live = open

@@ -3,21 +3,9 @@
 mod module_support;
 
 use anyhow::Result;
+use module_support::numbers::Numbers;
 use module_support::{ask, digest, eventually, in_step, redis, replica};
 use redis::Connection;
-
-/// A generator of numbers that are the same in every run (Knuth's MMIX constants).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// Thousands of random commands on a few keys, with short deadlines.
 fn work(c: &mut Connection, numbers: &mut Numbers, commands: usize) {
@@ -58,7 +46,7 @@ fn work(c: &mut Connection, numbers: &mut Numbers, commands: usize) {
 fn a_replica_equals_its_primary_after_any_workload() -> Result<()> {
     let primary = redis(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"])?;
     let c = &mut primary.connection()?;
-    let mut numbers = Numbers(7);
+    let mut numbers = Numbers::new(7);
     work(c, &mut numbers, 2_000);
     // One replica starts from a copy and follows from there; its AOF is written from what it was sent.
     let replica = replica(

@@ -34,6 +34,8 @@ impl DataType for Record {
     fn rewrite(&self, rewriter: &mut Rewriter<'_>) {
         let args = Effect::Put(Box::new(self.clone())).to_args();
         rewriter.emit(APPLY_SESSION, args.iter().map(Vec::as_slice));
+        // The server adds the key's TTL where it has one; PERSIST or RESTORE may have left it without.
+        rewriter.emit(c"PERSIST", []);
     }
 
     fn digest(&self, digester: &mut Digester) {

@@ -3,6 +3,8 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod numbers;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -106,7 +108,8 @@ pub fn digest(connection: &mut Connection, key: &str) -> String {
     ask(connection, &format!("DEBUG DIGEST-VALUE {key}"))
 }
 
-fn text(value: &Value) -> String {
+/// A reply as a short text, as [`ask`] returns it.
+pub fn text(value: &Value) -> String {
     match value {
         Value::Nil => "-".to_owned(),
         Value::Int(number) if *number > 1_600_000_000_000 && *number < 4_000_000_000_000 => {

@@ -5,6 +5,7 @@ use std::ops::{Deref, RangeInclusive};
 use holdfast_session::Digest;
 use holdfast_stock::{Id, MAX_ID_BYTES, MAX_UNITS};
 
+use crate::commands::syntax::{self, Argument};
 use crate::reply::{Failure, quoted};
 
 /// An argument: a string that the server lends, or plain bytes where there is no server.
@@ -133,11 +134,12 @@ impl<'a, A: Bytes> Options<'a, A> {
         std::mem::take(&mut self.rest)
     }
 
-    /// The error for a name that the command does not know.
-    pub(crate) fn unknown(&self, known: &str) -> Failure {
+    /// The error for a name that is none of the command's options.
+    pub(crate) fn unknown(&self, arguments: &[Argument]) -> Failure {
         Failure::error(format!(
-            "unknown option {}; this command knows {known}",
-            quoted(self.current)
+            "unknown option {}; this command knows {}",
+            quoted(self.current),
+            syntax::options(arguments)
         ))
     }
 }

@@ -8,6 +8,8 @@ pub(crate) enum Reply {
     Bulk(Vec<u8>),
     /// A bulk string of our own.
     Word(&'static str),
+    /// A line of our own, without a line's end: a simple string.
+    Line(String),
     Array(Vec<Reply>),
     /// Flat pairs in RESP2.
     Map(Vec<(Vec<u8>, Reply)>),

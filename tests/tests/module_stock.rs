@@ -429,19 +429,3 @@ fn a_cluster_finds_all_keys_of_a_command() -> Result<()> {
     assert!(ask(c, "INV.MRESERVE 2 inv:{a} inv:{a}:leeds o1 1 1").starts_with("RESERVED "));
     Ok(())
 }
-
-#[test]
-fn every_command_has_its_place_in_the_documentation() -> Result<()> {
-    let c = &mut connection();
-    let page = std::fs::read_to_string(holdfast_tests::data::checkout().join("docs/commands.md"))?;
-    let commands = ask(c, "COMMAND LIST FILTERBY MODULE holdfast");
-    assert_eq!(commands.split(' ').count(), 21, "{commands}");
-    for name in commands.split(' ').map(str::to_ascii_uppercase) {
-        assert!(
-            page.contains(&format!("`{name} key"))
-                || page.contains(&format!("`{name} numkeys key")),
-            "{name}"
-        );
-    }
-    Ok(())
-}

@@ -103,6 +103,7 @@ fn check_api() -> bool {
         RedisModule_ReplyWithLongLong,
         RedisModule_ReplyWithMap,
         RedisModule_ReplyWithNull,
+        RedisModule_ReplyWithSimpleString,
         RedisModule_ReplyWithStringBuffer,
         RedisModule_SaveStringBuffer,
         RedisModule_SelectDb,

@@ -6,6 +6,8 @@
 //! end it.
 #![allow(unsafe_code)]
 
+mod acl;
+mod command_info;
 mod context;
 mod datatype;
 mod events;

@@ -18,12 +18,7 @@ impl Context {
     }
 
     pub(super) fn send_error(&self, message: &str) {
-        // An error is a line and a C string: a line's end or a NUL inside would break the one or the other.
-        let line: Vec<u8> = message
-            .bytes()
-            .map(|byte| if byte < b' ' { b' ' } else { byte })
-            .chain([0])
-            .collect();
+        let line = c_line(message);
         // SAFETY: the line is NUL-terminated and is copied.
         unsafe { api!(RedisModule_ReplyWithError)(self.raw(), line.as_ptr().cast()) };
     }
@@ -38,6 +33,10 @@ impl Context {
                 }
                 Reply::Bulk(bytes) => send_bulk(context, bytes),
                 Reply::Word(word) => send_bulk(context, word.as_bytes()),
+                Reply::Line(line) => {
+                    let line = c_line(line);
+                    api!(RedisModule_ReplyWithSimpleString)(context, line.as_ptr().cast());
+                }
                 Reply::Array(elements) => {
                     api!(RedisModule_ReplyWithArray)(context, elements.len() as i64);
                     elements.iter().for_each(|element| self.send_reply(element));
@@ -55,6 +54,14 @@ impl Context {
             }
         }
     }
+}
+
+/// An error or a simple string is a line and a C string: a line's end or a NUL inside would break the one or the other.
+fn c_line(text: &str) -> Vec<u8> {
+    let bytes = text
+        .bytes()
+        .map(|byte| if byte < b' ' { b' ' } else { byte });
+    bytes.chain([0]).collect()
 }
 
 /// # Safety

@@ -4,8 +4,30 @@ use holdfast_stock::{Command, MAX_UNITS};
 
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
+use crate::commands::syntax::{FORCE, KEY, ONLY_IF, integer, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, TAKE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.adjust",
+    group: Group::Inventory,
+    flags: TAKE,
+    keys: Keys::First(Access::Update),
+    arguments: &[
+        KEY,
+        integer("delta"),
+        text("adjustment-id").after("ID").optional(),
+        ONLY_IF,
+        FORCE,
+    ],
+    complexity: "O(log n) in the key's holds and adjustments",
+    summary: "Adds units or takes them off, once for each id.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, delta, rest @ ..] = args else {
@@ -31,7 +53,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
                 options.once(&mut only_if, seq)?;
             }
             b"FORCE" => options.once(&mut force, ())?,
-            _ => return Err(options.unknown("ID adjustment-id, IF seq and FORCE")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     Ok((

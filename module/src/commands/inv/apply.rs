@@ -7,8 +7,29 @@ use holdfast_stock::{Effect, Ledger};
 
 use crate::args::{self, Bytes, MAX_NUMBER};
 use crate::commands::stock;
+use crate::commands::syntax::{KEY, integer, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.apply",
+    group: Group::Internal,
+    flags: WRITE,
+    keys: Keys::First(Access::Insert),
+    arguments: &[
+        KEY,
+        integer("seq"),
+        text("effect"),
+        text("value").multiple(),
+    ],
+    complexity: "O(log n) in the key's holds, for each change",
+    summary: "Internal: applies an effect that a primary has decided.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// An effect, and the `seq` that it takes the ledger to.
 pub(crate) struct Apply<'a, A> {

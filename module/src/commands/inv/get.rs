@@ -3,8 +3,24 @@
 use holdfast_stock::Ledger;
 
 use crate::args::Bytes;
+use crate::commands::syntax::KEY;
+use crate::commands::{Access, Entry, Group, Keys, READ, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.get",
+    group: Group::Inventory,
+    flags: READ,
+    keys: Keys::First(Access::Read),
+    arguments: &[KEY],
+    complexity: "O(1), and once for each hold that has fallen due since the last look",
+    summary: "Shows the count and what is held of it.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<&A, Failure> {
     match args {

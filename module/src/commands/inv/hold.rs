@@ -3,8 +3,24 @@
 use holdfast_stock::{Id, Ledger, Standing, State};
 
 use crate::args::{self, Bytes};
+use crate::commands::syntax::{HOLD_ID, KEY};
+use crate::commands::{Access, Entry, Group, Keys, READ, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.hold",
+    group: Group::Inventory,
+    flags: READ,
+    keys: Keys::First(Access::Read),
+    arguments: &[KEY, HOLD_ID],
+    complexity: "O(log n) in the key's holds and outcomes",
+    summary: "Shows one hold.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Id), Failure> {
     let [_, key, id] = args else {

@@ -6,9 +6,31 @@ use holdfast_stock::{Command, Decision, Id, Ledger, Until, Word};
 
 use crate::args::{self, Bytes};
 use crate::commands::inv::reserve::deadline;
+use crate::commands::syntax::{DEADLINE, HOLD_ID, KEY, QUANTITY, integer};
+use crate::commands::{Access, Entry, Group, Keys, TAKE_OF_MANY, TELLS_TIME};
 use crate::commands::{numkeys, stock};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.mreserve",
+    group: Group::Inventory,
+    flags: TAKE_OF_MANY,
+    keys: Keys::Counted(Access::Update),
+    arguments: &[
+        integer("numkeys"),
+        KEY.multiple(),
+        HOLD_ID,
+        QUANTITY.multiple(),
+        DEADLINE,
+    ],
+    complexity: "O(k log n) for k keys",
+    summary: "Holds units of several keys, all or none.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// The lines of an order, each on a key of its own.
 pub(crate) struct Mreserve<'a, A> {

@@ -3,11 +3,25 @@
 use holdfast_stock::Ledger;
 
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
+use crate::commands::inv::{DEFAULT_COUNT, MAX_COUNT};
+use crate::commands::syntax::{COUNT, KEY, integer};
+use crate::commands::{Access, Entry, Group, Keys, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
-const DEFAULT_COUNT: u64 = 100;
-const MAX_COUNT: u64 = 10_000;
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.pending",
+    group: Group::Inventory,
+    flags: "readonly",
+    keys: Keys::First(Access::Read),
+    arguments: &[KEY, integer("min-age-ms"), COUNT],
+    complexity: "O(m log n) for m holds in the reply",
+    summary: "Lists the holds that have been prepared for long.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// Which prepared holds are asked for.
 pub(crate) struct Pending<'a, A> {
@@ -29,7 +43,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Pending<'_, A>, Failure> {
                 let value = args::number(options.value()?, "COUNT", 1, MAX_COUNT)?;
                 options.once(&mut count, value)?;
             }
-            _ => return Err(options.unknown("COUNT n")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     Ok(Pending {

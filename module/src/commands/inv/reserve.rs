@@ -4,8 +4,24 @@ use holdfast_stock::{Command, MAX_HOLD_MS, Until};
 
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
+use crate::commands::syntax::{DEADLINE, HOLD_ID, KEY, QUANTITY};
+use crate::commands::{Access, Entry, Group, Keys, TAKE, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.reserve",
+    group: Group::Inventory,
+    flags: TAKE,
+    keys: Keys::First(Access::Update),
+    arguments: &[KEY, HOLD_ID, QUANTITY, DEADLINE],
+    complexity: "O(log n) in the key's holds and outcomes",
+    summary: "Holds units until a deadline.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, id, quantity, rest @ ..] = args else {
@@ -43,7 +59,7 @@ pub(super) fn deadline<A: Bytes>(rest: &[A]) -> Result<Until, Failure> {
                 let unix_ms = args::number(options.value()?, "PXAT", 1, MAX_NUMBER)?;
                 options.once(&mut at_ms, unix_ms)?;
             }
-            _ => return Err(options.unknown("PX ms or PXAT unix-ms")),
+            _ => return Err(options.unknown(&[DEADLINE])),
         }
     }
     match (for_ms, at_ms) {

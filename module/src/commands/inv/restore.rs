@@ -6,8 +6,24 @@ use holdfast_stock::{Ledger, Record};
 
 use crate::args::Bytes;
 use crate::commands::stock;
+use crate::commands::syntax::{KEY, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.restore",
+    group: Group::Internal,
+    flags: WRITE,
+    keys: Keys::First(Access::Insert),
+    arguments: &[KEY, text("record"), text("value").multiple()],
+    complexity: "O(m log n) for m records",
+    summary: "Internal: puts records of a rewritten AOF under the key.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Vec<Record>), Failure> {
     let [_, key, records @ ..] = args else {

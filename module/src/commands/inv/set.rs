@@ -4,8 +4,24 @@ use holdfast_stock::{Command, Ledger, MAX_UNITS, Policy};
 
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
+use crate::commands::syntax::{FORCE, KEY, ONLY_IF, integer};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, TAKE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "inv.set",
+    group: Group::Inventory,
+    flags: TAKE,
+    keys: Keys::First(Access::Insert),
+    arguments: &[KEY, integer("on_hand"), ONLY_IF, FORCE],
+    complexity: "O(log n) in the key's holds",
+    summary: "Sets how many units there are, creating the key.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
     let [_, key, on_hand, rest @ ..] = args else {
@@ -21,7 +37,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
                 options.once(&mut only_if, seq)?;
             }
             b"FORCE" => options.once(&mut force, ())?,
-            _ => return Err(options.unknown("IF seq and FORCE")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     let force = force.is_some();

@@ -7,8 +7,24 @@ use holdfast_session::{Effect, Record};
 
 use super::change_only;
 use crate::args::Bytes;
+use crate::commands::syntax::{KEY, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.apply",
+    group: Group::Internal,
+    flags: WRITE,
+    keys: Keys::First(Access::Insert),
+    arguments: &[KEY, text("effect"), text("value").multiple()],
+    complexity: "O(f) in its fields",
+    summary: "Internal: applies an effect that a primary has decided.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Effect), Failure> {
     let [_, key, effect @ ..] = args else {

@@ -3,8 +3,24 @@
 use holdfast_session::Record;
 
 use crate::args::Bytes;
+use crate::commands::syntax::KEY;
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.end",
+    group: Group::Session,
+    flags: WRITE,
+    keys: Keys::First(Access::Delete),
+    arguments: &[KEY],
+    complexity: "O(1)",
+    summary: "Ends a session.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<&A, Failure> {
     match args {

@@ -3,8 +3,24 @@
 use holdfast_session::{Left, Record};
 
 use crate::args::Bytes;
+use crate::commands::syntax::{KEY, text};
+use crate::commands::{Access, Entry, Group, Keys, READ, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.get",
+    group: Group::Session,
+    flags: READ,
+    keys: Keys::First(Access::Read),
+    arguments: &[KEY, text("field").multiple().optional()],
+    complexity: "O(f) in its fields",
+    summary: "Shows a session or some of its fields.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// What a free field's name is prefixed with where it stands beside the session's own.
 const FREE: &[u8] = b"field:";

@@ -3,6 +3,7 @@
 pub(super) mod apply;
 pub(super) mod end;
 pub(super) mod get;
+pub(super) mod help;
 pub(super) mod rotate;
 pub(super) mod set;
 pub(super) mod start;

@@ -5,8 +5,29 @@ use holdfast_session::{Digest, Record, State};
 
 use super::change;
 use crate::args::{self, Bytes, Options};
+use crate::commands::syntax::{KEY, integer, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.rotate",
+    group: Group::Session,
+    flags: WRITE,
+    keys: Keys::First(Access::Update),
+    arguments: &[
+        KEY,
+        text("old-digest"),
+        text("new-digest"),
+        integer("ms").after("GRACE").optional(),
+    ],
+    complexity: "O(1)",
+    summary: "Gives a session a new secret.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// Which secret takes the place of which, and for how long the old one still works.
 pub(crate) struct Rotate<'a, A> {
@@ -37,7 +58,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Rotate<'_, A>, Failure> {
                 let ms = args::number(options.value()?, "GRACE", 0, LONGEST_GRACE_MS)?;
                 options.once(&mut grace_ms, ms)?;
             }
-            _ => return Err(options.unknown("GRACE ms")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     Ok(Rotate {

@@ -4,8 +4,27 @@ use holdfast_session::Record;
 
 use super::change;
 use crate::args::{self, Bytes};
+use crate::commands::syntax::{KEY, block, text};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, TAKE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.set",
+    group: Group::Session,
+    flags: TAKE,
+    keys: Keys::First(Access::Update),
+    arguments: &[
+        KEY,
+        block("fields", &[text("field"), text("value")]).multiple(),
+    ],
+    complexity: "O(f) in its fields",
+    summary: "Sets fields of a session.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// The key, and names with their values.
 type Asked<'a, A> = (&'a A, Vec<(&'a [u8], &'a [u8])>);

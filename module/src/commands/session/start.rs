@@ -7,8 +7,35 @@ use holdfast_session::{Digest, Record, Start, Started};
 
 use super::change;
 use crate::args::{self, Bytes, Options};
+use crate::commands::syntax::{DIGEST, KEY, block, integer, text};
+use crate::commands::{Access, Entry, Group, Keys, TAKE, TELLS_TIME};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.start",
+    group: Group::Session,
+    flags: TAKE,
+    keys: Keys::First(Access::Insert),
+    arguments: &[
+        KEY,
+        DIGEST,
+        text("user"),
+        integer("ms").after("IDLE").optional(),
+        integer("ms").after("ABSOLUTE").optional(),
+        text("roles").after("ROLES").optional(),
+        block("fields", &[text("field"), text("value")])
+            .after("FIELD")
+            .multiple()
+            .optional(),
+    ],
+    complexity: "O(f) in its fields",
+    summary: "Starts a session.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// A session that is to start; what is not given has a default.
 pub(crate) struct Asked<'a, A> {
@@ -50,7 +77,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Asked<'_, A>, Failure> {
                     Failure::error("FIELD needs pairs of a name and a value, and comes last")
                 })?;
             }
-            _ => return Err(options.unknown("IDLE ms, ABSOLUTE ms, ROLES r and FIELD f v …")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     Ok(Asked {

@@ -5,8 +5,35 @@ use holdfast_session::{Rate, Record, State, Touch, Touched};
 
 use super::change;
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
+use crate::commands::syntax::{DIGEST, KEY, block, integer, text};
+use crate::commands::{Access, Entry, Group, Keys, TELLS_TIME, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.touch",
+    group: Group::Session,
+    flags: WRITE,
+    keys: Keys::First(Access::Update),
+    arguments: &[
+        KEY,
+        DIGEST,
+        text("page").after("PAGE").optional(),
+        text("item").after("ITEM").optional(),
+        block(
+            "rate",
+            &[integer("burst"), integer("count"), integer("period-s")],
+        )
+        .after("RATE")
+        .optional(),
+    ],
+    complexity: "O(1)",
+    summary: "Checks a session's secret, records the view and keeps it alive.",
+    tips: TELLS_TIME,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Touch<'_>), Failure> {
     let [_, key, digest, rest @ ..] = args else {
@@ -29,7 +56,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Touch<'_>), Failure> {
                 let value = read_rate(&mut options)?;
                 options.once(&mut rate, value)?;
             }
-            _ => return Err(options.unknown("PAGE p, ITEM sku and RATE burst count period-s")),
+            _ => return Err(options.unknown(ENTRY.arguments)),
         }
     }
     let touch = Touch {

@@ -4,8 +4,24 @@ use holdfast_session::Record;
 use holdfast_session::limits::MAX_VIEWED;
 
 use crate::args::{self, Bytes};
+use crate::commands::syntax::{KEY, integer};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, READ};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "session.viewed",
+    group: Group::Session,
+    flags: READ,
+    keys: Keys::First(Access::Read),
+    arguments: &[KEY, integer("count").optional()],
+    complexity: "O(1), there being at most 25",
+    summary: "Lists the items viewed last, newest first.",
+    tips: NO_TIPS,
+    since: "0.1.0",
+    parse: |args| parse(args).map(drop),
+    run,
+};
 
 /// The key, and how many items at most.
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, u64), Failure> {

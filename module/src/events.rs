@@ -18,10 +18,10 @@ pub(crate) fn key_event(context: &Context, event: &[u8], key: &[u8]) {
 
 /// A database, or all of them, is being emptied.
 pub(crate) fn flushed(db: Option<i32>) {
-    expiry::index().clear(db);
+    expiry::clear(db);
 }
 
 /// Two databases changed places.
 pub(crate) fn swapped(one: i32, other: i32) {
-    expiry::index().swap(one, other);
+    expiry::swap(one, other);
 }

@@ -1,55 +1,59 @@
-//! When holds fall due: an index of deadlines for this node, and the sweep that goes by it.
+//! When holds fall due: what this node has to look at and when, and the sweep that goes by it.
 //!
-//! The index has one entry a key: when something falls due there next. It is a hint, and is never believed: a key is
-//! looked at when its entry comes due, and may by then be gone, changed or of another type. So it is enough that an
-//! entry is never too late, and keys that leave need not be reported.
+//! The schedule has one entry a key: when something falls due there next. It is a hint that is checked against its key
+//! when it comes due. The sweep works in slices of time with pauses in between, and a key that has much to expire
+//! queues up again behind the others after every batch.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use holdfast_stock::{Ledger, Retention};
+use holdfast_stock::Ledger;
 
 use crate::commands::stock;
+use crate::config;
 use crate::ffi::{Arg, Context, Name};
-
-/// How often the sweep looks, in milliseconds.
-pub(crate) const TICK_MS: i64 = 100;
-
-/// How soon it looks again when it could not finish, in milliseconds.
-const BUSY_TICK_MS: i64 = 5;
-
-/// For how long it may keep the server busy at a time.
-const SLICE: Duration = Duration::from_millis(2);
+use crate::schedule::Schedule;
 
 /// Holds that are expired in one effect, and memories dropped in one: well below a slice.
 const BATCH: usize = 256;
 
-static INDEX: Mutex<Index> = Mutex::new(Index {
-    databases: BTreeMap::new(),
-});
+/// When it could not finish, the sweep pauses for so many slices, so that clients have most of the time.
+const PAUSE_SLICES: u64 = 3;
 
-/// The deadlines of all databases.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    databases: BTreeMap<i32, Deadlines>,
+/// A clock that goes back by more than this makes the noted times wrong, in milliseconds.
+const CLOCK_TOLERANCE_MS: u64 = 1_000;
+
+static NODE: Mutex<Node> = Mutex::new(Node::new());
+
+/// What this node knows of its keys.
+struct Node {
+    due: Schedule,
+    /// When the sweep looked last, in Unix milliseconds.
+    looked_ms: u64,
 }
 
-#[derive(Debug, Default)]
-struct Deadlines {
-    by_time: BTreeSet<(u64, Arc<[u8]>)>,
-    by_key: BTreeMap<Arc<[u8]>, u64>,
+impl Node {
+    const fn new() -> Self {
+        Self {
+            due: Schedule::new(),
+            looked_ms: 0,
+        }
+    }
 }
 
-/// The index. Only the server's main thread uses it, so the lock is always free.
-pub(crate) fn index() -> MutexGuard<'static, Index> {
-    INDEX.lock().unwrap_or_else(PoisonError::into_inner)
+/// Only the server's main thread uses it, so the lock is always free. It must not be held while a key is opened: a
+/// key that is found to have expired reports that it leaves.
+fn node() -> MutexGuard<'static, Node> {
+    NODE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes when something falls due next in this ledger, which is under `key` in the selected database.
 pub(crate) fn note(db: i32, key: &[u8], ledger: &Ledger) {
-    if let Some(at_ms) = ledger.next_event_ms(&Retention::default()) {
-        index().note(db, key, at_ms);
+    if let Some(at_ms) = ledger.next_event_ms(&config::retention()) {
+        let mut node = node();
+        // What is due already queues up behind the keys that have waited since the last look.
+        let at_ms = at_ms.max(node.looked_ms);
+        node.due.note(db, key, at_ms);
     }
 }
 
@@ -60,29 +64,59 @@ pub(crate) fn learn(context: &Context, key: &Arg<'_>) {
     }
 }
 
+/// The key has left.
+pub(crate) fn forget(db: i32, key: &[u8]) {
+    node().due.forget(db, key);
+}
+
+/// A database, or all of them, is being emptied.
+pub(crate) fn clear(db: Option<i32>) {
+    node().due.clear(db);
+}
+
+/// Two databases changed places.
+pub(crate) fn swap(one: i32, other: i32) {
+    node().due.swap(one, other);
+}
+
+/// Has every key looked at once more, because what decides when something falls due has changed.
+pub(crate) fn look_again() {
+    node().due.look_again();
+}
+
 /// Expires what is due, for a slice of time, and returns in how many milliseconds to look again.
-pub(crate) fn tick(context: &mut Context) -> i64 {
-    let now_ms = context.now_ms();
+pub(crate) fn tick(context: &mut Context) -> u64 {
+    let (now_ms, tick_ms) = (context.now_ms(), config::sweep_tick_ms());
+    let slice = Duration::from_micros(config::sweep_slice_us());
     let began = Instant::now();
+    let mut node = node();
+    if now_ms.saturating_add(CLOCK_TOLERANCE_MS) < node.looked_ms {
+        node.due.look_again();
+    }
+    node.looked_ms = now_ms;
+    drop(node);
     while context.may_write_unasked() {
-        let Some((db, key)) = index().pop_due(now_ms) else {
-            return TICK_MS;
-        };
+        let Some((db, key)) = pop(now_ms) else { break };
         if let (Some(name), true) = (Name::new(&key), context.select_db(db)) {
             sweep(context, db, &name.arg(), now_ms);
         }
-        if began.elapsed() >= SLICE {
-            return BUSY_TICK_MS;
+        if began.elapsed() >= slice {
+            let pause_ms = config::sweep_slice_us() * PAUSE_SLICES / 1_000;
+            return pause_ms.clamp(1, tick_ms);
         }
     }
-    TICK_MS
+    tick_ms
+}
+
+fn pop(now_ms: u64) -> Option<(i32, std::sync::Arc<[u8]>)> {
+    node().due.pop(now_ms)
 }
 
 /// Expires and forgets one batch of what is due under the key, and notes when it is to be looked at again.
 fn sweep(context: &mut Context, db: i32, key: &Arg<'_>, now_ms: u64) {
     let effects: Vec<_> = match context.open(key).value::<Ledger>() {
         Ok(Some(ledger)) => {
-            let forgotten = ledger.forgettable(&Retention::default(), now_ms, BATCH);
+            let forgotten = ledger.forgettable(&config::retention(), now_ms, BATCH);
             let effects: Vec<_> = ledger
                 .overdue(now_ms, BATCH)
                 .into_iter()
@@ -98,92 +132,5 @@ fn sweep(context: &mut Context, db: i32, key: &Arg<'_>, now_ms: u64) {
     if !effects.is_empty() {
         // A failure is logged there, and leaves the key to the next command that changes it.
         let _ = stock::change(context, key, &effects);
-    }
-}
-
-impl Index {
-    /// Notes that something falls due under the key; an earlier time that is known stands.
-    fn note(&mut self, db: i32, key: &[u8], at_ms: u64) {
-        let deadlines = self.databases.entry(db).or_default();
-        match deadlines
-            .by_key
-            .get_key_value(key)
-            .map(|(key, known_ms)| (Arc::clone(key), *known_ms))
-        {
-            Some((_, known_ms)) if known_ms <= at_ms => {}
-            Some((key, known_ms)) => {
-                deadlines.by_time.remove(&(known_ms, Arc::clone(&key)));
-                deadlines.by_time.insert((at_ms, Arc::clone(&key)));
-                deadlines.by_key.insert(key, at_ms);
-            }
-            None => {
-                let key: Arc<[u8]> = key.into();
-                deadlines.by_time.insert((at_ms, Arc::clone(&key)));
-                deadlines.by_key.insert(key, at_ms);
-            }
-        }
-    }
-
-    /// Takes out the key that is due longest, of the first database that has one.
-    fn pop_due(&mut self, now_ms: u64) -> Option<(i32, Arc<[u8]>)> {
-        let due = |deadlines: &Deadlines| {
-            deadlines
-                .by_time
-                .first()
-                .is_some_and(|(at_ms, _)| *at_ms <= now_ms)
-        };
-        let (db, deadlines) = self
-            .databases
-            .iter_mut()
-            .find(|(_, deadlines)| due(deadlines))?;
-        let (_, key) = deadlines.by_time.pop_first()?;
-        deadlines.by_key.remove(&key);
-        Some((*db, key))
-    }
-
-    /// Forgets a database, or all.
-    pub(crate) fn clear(&mut self, db: Option<i32>) {
-        match db {
-            Some(db) => drop(self.databases.remove(&db)),
-            None => self.databases.clear(),
-        }
-    }
-
-    /// Exchanges two databases.
-    pub(crate) fn swap(&mut self, one: i32, other: i32) {
-        let (was_one, was_other) = (self.databases.remove(&one), self.databases.remove(&other));
-        self.databases
-            .extend(was_one.map(|deadlines| (other, deadlines)));
-        self.databases
-            .extend(was_other.map(|deadlines| (one, deadlines)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_earliest_time_stands_and_each_key_comes_once() {
-        let mut index = Index::default();
-        index.note(0, b"a", 300);
-        index.note(0, b"a", 100);
-        index.note(0, b"a", 200);
-        index.note(3, b"b\0", 150);
-        assert_eq!(index.pop_due(99), None);
-        assert_eq!(index.pop_due(150), Some((0, b"a".as_slice().into())));
-        assert_eq!(index.pop_due(150), Some((3, b"b\0".as_slice().into())));
-        assert_eq!(index.pop_due(u64::MAX), None);
-    }
-
-    #[test]
-    fn swapped_and_flushed_databases_take_their_deadlines_along() {
-        let mut index = Index::default();
-        index.note(0, b"a", 1);
-        index.note(1, b"b", 2);
-        index.swap(0, 5);
-        assert_eq!(index.pop_due(1), Some((5, b"a".as_slice().into())));
-        index.clear(Some(1));
-        assert_eq!(index.pop_due(9), None);
     }
 }

@@ -8,12 +8,14 @@
 
 mod args;
 mod commands;
+mod config;
 mod datatype;
 mod events;
 mod expiry;
 mod ffi;
 mod replicate;
 mod reply;
+mod schedule;
 
 /// Reads the arguments of a command, its name first, as the server would have it done, and says what is wrong with them.
 /// It is for fuzzers, which have no server.

@@ -1,10 +1,10 @@
 //! What the stock commands share: decide on a key, change it, answer.
 
-use holdfast_stock::{Command, Decision, Effect, Ledger, Policy};
+use holdfast_stock::{Command, Decision, Effect, Ledger};
 
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
-use crate::{expiry, replicate};
+use crate::{config, expiry, replicate};
 
 /// Runs a command on a key that must exist.
 pub(crate) fn run(
@@ -27,7 +27,7 @@ pub(crate) fn decide(
     let ledger = open
         .value::<Ledger>()?
         .ok_or_else(|| Failure::no_stock(key))?;
-    Ok(ledger.decide(command, &Policy::default(), now_ms)?)
+    Ok(ledger.decide(command, &config::policy(), now_ms)?)
 }
 
 /// Makes the decision true and answers with it.

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use holdfast_stock::{Decoder, ENCODING_VERSION, Ledger};
 
+use crate::expiry;
 use crate::ffi::{DataType, Digester, Loader, Rewriter, Saver, TypeCell};
 use crate::replicate::RESTORE_STOCK;
 
@@ -66,5 +67,9 @@ impl DataType for Ledger {
 
     fn free_effort(&self) -> usize {
         self.entries()
+    }
+
+    fn left(db: i32, key: &[u8]) {
+        expiry::forget(db, key);
     }
 }

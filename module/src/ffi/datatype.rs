@@ -31,6 +31,8 @@ pub(crate) trait DataType: Clone + Sized + 'static {
     fn memory(&self) -> usize;
     /// How many allocations freeing it takes: a large value is freed in the background.
     fn free_effort(&self) -> usize;
+    /// A value of this type has left this key, to go or to stand elsewhere. Emptying a database is not told.
+    fn left(_db: i32, _key: &[u8]) {}
 }
 
 /// Where a registered type is kept.
@@ -65,7 +67,7 @@ pub(super) fn register<T: DataType>(context: *mut raw::RedisModuleCtx) -> bool {
         defrag: None,
         mem_usage2: None,
         free_effort2: None,
-        unlink2: None,
+        unlink2: Some(unlink::<T>),
         copy2: None,
         aux_save2: None,
     };
@@ -211,6 +213,22 @@ unsafe extern "C" fn free_effort<T: DataType>(
 ) -> usize {
     // SAFETY: see `borrow`.
     guard(|| unsafe { borrow::<T>(value) }.free_effort()).unwrap_or(1)
+}
+
+unsafe extern "C" fn unlink<T: DataType>(
+    context: *mut raw::RedisModuleKeyOptCtx,
+    _: *const c_void,
+) {
+    // SAFETY: the server lends the context, and with it the key's name, for this call.
+    guard(|| unsafe {
+        let name = api!(RedisModule_GetKeyNameFromOptCtx)(context).cast_mut();
+        if let Some(name) = NonNull::new(name) {
+            T::left(
+                api!(RedisModule_GetDbIdFromOptCtx)(context),
+                Arg::from_raw(name).bytes(),
+            );
+        }
+    });
 }
 
 unsafe extern "C" fn copy<T: DataType>(

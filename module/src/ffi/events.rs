@@ -25,7 +25,7 @@ pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
                 Some(swapped),
             ),
         ];
-        start_timer(context, crate::expiry::TICK_MS);
+        start_timer(context, crate::config::sweep_tick_ms());
         told.iter()
             .all(|status| *status == raw::REDISMODULE_OK as c_int)
     }
@@ -37,7 +37,8 @@ fn event(id: u64) -> raw::RedisModuleEvent {
 
 /// # Safety
 /// The context must be that of the running call.
-unsafe fn start_timer(context: *mut raw::RedisModuleCtx, in_ms: i64) {
+unsafe fn start_timer(context: *mut raw::RedisModuleCtx, in_ms: u64) {
+    let in_ms = i64::try_from(in_ms).unwrap_or(i64::MAX);
     // SAFETY: the caller's; the callback takes no data.
     unsafe { api!(RedisModule_CreateTimer)(context, in_ms, Some(tick), null_mut()) };
 }
@@ -49,7 +50,14 @@ unsafe extern "C" fn tick(raw: *mut raw::RedisModuleCtx, _: *mut c_void) {
         context.map(|mut context| crate::expiry::tick(&mut context))
     });
     // SAFETY: as above. Whatever happened, the timer goes on.
-    unsafe { start_timer(raw, next_ms.flatten().unwrap_or(crate::expiry::TICK_MS)) };
+    unsafe {
+        start_timer(
+            raw,
+            next_ms
+                .flatten()
+                .unwrap_or_else(crate::config::sweep_tick_ms),
+        )
+    };
 }
 
 unsafe extern "C" fn key_event(

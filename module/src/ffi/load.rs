@@ -6,10 +6,10 @@ use std::ptr::null_mut;
 use redis_module::raw;
 
 use super::context::warn;
-use super::{api, datatype, events, guard, register};
+use super::{Arg, api, config, datatype, events, guard, register};
 use crate::datatype::{Session, Stock};
 
-/// The entry point: registers types, commands and events, or refuses to load.
+/// The entry point: registers parameters, types, commands and events, or refuses to load.
 ///
 /// # Safety
 /// The server calls it once, with the context of loading.
@@ -17,7 +17,7 @@ use crate::datatype::{Session, Stock};
 #[allow(non_snake_case)]
 pub unsafe extern "C" fn RedisModule_OnLoad(
     context: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
+    argv: *mut *mut raw::RedisModuleString,
     argc: c_int,
 ) -> c_int {
     // Nothing may be allocated before this: the allocator is the server's, which this call makes known.
@@ -38,8 +38,11 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     }
     let loaded = guard(|| {
         quiet_panics();
-        if argc > 0 {
-            warn(context, "holdfast takes no module arguments");
+        // SAFETY: the server lends `argc` arguments for this call.
+        let args = unsafe { Arg::all(argv, argc) };
+        let args: Vec<_> = args.iter().map(Arg::bytes).collect();
+        if let Err(refused) = config::load(context, &args) {
+            warn(context, &format!("holdfast is not loaded: {refused}"));
             return false;
         }
         // SAFETY: the context is that of loading.
@@ -85,10 +88,13 @@ fn check_api() -> bool {
         RedisModule_FreeString,
         RedisModule_GetCommand,
         RedisModule_GetContextFlags,
+        RedisModule_GetDbIdFromOptCtx,
+        RedisModule_GetKeyNameFromOptCtx,
         RedisModule_GetSelectedDb,
         RedisModule_IsKeysPositionRequest,
         RedisModule_KeyAtPosWithFlags,
         RedisModule_KeyType,
+        RedisModule_LoadConfigs,
         RedisModule_LoadStringBuffer,
         RedisModule_Log,
         RedisModule_Milliseconds,
@@ -96,6 +102,8 @@ fn check_api() -> bool {
         RedisModule_ModuleTypeGetValue,
         RedisModule_ModuleTypeSetValue,
         RedisModule_OpenKey,
+        RedisModule_RegisterBoolConfig,
+        RedisModule_RegisterNumericConfig,
         RedisModule_Replicate,
         RedisModule_ReplicateVerbatim,
         RedisModule_ReplyWithArray,

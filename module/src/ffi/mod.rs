@@ -8,6 +8,7 @@
 
 mod acl;
 mod command_info;
+mod config;
 mod context;
 mod datatype;
 mod events;

@@ -47,13 +47,7 @@ unsafe extern "C" fn call<const INDEX: usize>(
     };
     let result = guard(|| {
         // SAFETY: as above; there are `argc` arguments, the command's name first.
-        let args: Vec<_> = unsafe {
-            let raws = std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0));
-            raws.iter()
-                .filter_map(|raw| NonNull::new(*raw))
-                .map(|raw| Arg::from_raw(raw))
-                .collect()
-        };
+        let args = unsafe { Arg::all(argv, argc) };
         let entry = TABLE.get(INDEX)?;
         // SAFETY: as above.
         if unsafe { api!(RedisModule_IsKeysPositionRequest)(raw) } != 0 {

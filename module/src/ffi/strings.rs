@@ -1,5 +1,7 @@
 //! Strings of the server: arguments that it lends, and names that we make.
 
+use std::ffi::c_int;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -25,6 +27,23 @@ impl<'a> Arg<'a> {
             std::slice::from_raw_parts(first.cast::<u8>(), length)
         };
         Self { raw, bytes }
+    }
+
+    /// # Safety
+    /// As of a call: `argv` holds `argc` strings that live for `'a`.
+    pub(super) unsafe fn all(argv: *mut *mut raw::RedisModuleString, argc: c_int) -> Vec<Self> {
+        let argc = usize::try_from(argc).unwrap_or(0);
+        if argc == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the caller's.
+        unsafe {
+            let raws = std::slice::from_raw_parts(argv, argc);
+            raws.iter()
+                .filter_map(|raw| NonNull::new(*raw))
+                .map(|raw| Self::from_raw(raw))
+                .collect()
+        }
     }
 
     /// Its bytes.
@@ -62,6 +81,11 @@ impl Name {
 
     pub(super) fn raw(&self) -> *mut raw::RedisModuleString {
         self.0.as_ptr()
+    }
+
+    /// The string for the server to own.
+    pub(super) fn into_raw(self) -> *mut raw::RedisModuleString {
+        ManuallyDrop::new(self).0.as_ptr()
     }
 }
 

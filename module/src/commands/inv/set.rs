@@ -1,11 +1,12 @@
 //! `INV.SET key on_hand [IF seq] [FORCE]`
 
-use holdfast_stock::{Command, Ledger, MAX_UNITS, Policy};
+use holdfast_stock::{Command, Ledger, MAX_UNITS};
 
 use crate::args::{self, Bytes, MAX_NUMBER, Options};
 use crate::commands::stock;
 use crate::commands::syntax::{FORCE, KEY, ONLY_IF, integer};
 use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, TAKE};
+use crate::config;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
 
@@ -55,7 +56,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         let open = context.open(key);
         let absent = Ledger::default();
         let ledger = open.value::<Ledger>()?.unwrap_or(&absent);
-        ledger.decide(&command, &Policy::default(), context.now_ms())?
+        ledger.decide(&command, &config::policy(), context.now_ms())?
     };
     stock::complete(context, key, &decision)
 }

@@ -1,14 +1,13 @@
 //! `SESSION.START key digest user [IDLE ms] [ABSOLUTE ms] [ROLES r] [FIELD f v …]`
 
-use holdfast_session::limits::{
-    DEFAULT_ABSOLUTE_MS, DEFAULT_IDLE_MS, LONGEST_TIMEOUT_MS, MAX_ROLES_BYTES, MAX_USER_BYTES,
-};
+use holdfast_session::limits::{LONGEST_TIMEOUT_MS, MAX_ROLES_BYTES, MAX_USER_BYTES};
 use holdfast_session::{Digest, Record, Start, Started};
 
 use super::change;
 use crate::args::{self, Bytes, Options};
 use crate::commands::syntax::{DIGEST, KEY, block, integer, text};
 use crate::commands::{Access, Entry, Group, Keys, TAKE, TELLS_TIME};
+use crate::config;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
@@ -98,8 +97,10 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         digest: asked.digest,
         user: asked.user,
         roles: asked.roles.unwrap_or_default(),
-        idle_ms: asked.idle_ms.unwrap_or(DEFAULT_IDLE_MS),
-        absolute_ms: asked.absolute_ms.unwrap_or(DEFAULT_ABSOLUTE_MS),
+        idle_ms: asked.idle_ms.unwrap_or_else(config::session_idle_ms),
+        absolute_ms: asked
+            .absolute_ms
+            .unwrap_or_else(config::session_absolute_ms),
         fields: asked.fields,
     };
     let started = start.decide(context.open(key).value::<Record>()?, context.now_ms())?;

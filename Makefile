@@ -7,12 +7,12 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 STACK = $(BUILT)/holdfast-stack
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test lint bench
+.PHONY: help install build up demo status down test test-matrix lint bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 install: ## Install what the machine lacks (Debian)
 	@deploy/install.sh
@@ -34,6 +34,10 @@ down: ## Stop the stack; its data stays
 
 test: build lint ## Check formatting, lints and docs, and run every test
 	$(CARGO) test --release --workspace
+	@CARGO=$(CARGO) tests/matrix.sh
+
+test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module on each
+	@tests/fetch-servers.sh && CARGO=$(CARGO) tests/matrix.sh --all
 
 lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check

@@ -7,7 +7,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 STACK = $(BUILT)/holdfast-stack
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-matrix lint bench
+.PHONY: help install build up demo status down test test-matrix lint fuzz bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -32,7 +32,7 @@ status: ## Tell what runs, and where
 down: ## Stop the stack; its data stays
 	@if [ -x $(STACK) ]; then $(STACK) down; else echo "nothing runs: the stack was never built"; fi
 
-test: build lint ## Check formatting, lints and docs, and run every test
+test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, and run every test
 	$(CARGO) test --release --workspace
 	@CARGO=$(CARGO) tests/matrix.sh
 
@@ -43,6 +43,9 @@ lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --release --workspace --no-deps --document-private-items
+
+fuzz: install ## Look for inputs that break the module; SECONDS=1200 looks for so long at each target
+	CARGO=$(CARGO) tests/fuzz/run $(SECONDS)
 
 bench: build ## Measure the pure cores
 	$(CARGO) bench --workspace

@@ -1,0 +1,6 @@
+//! libFuzzer on [`holdfast_fuzz::stock_codec`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    holdfast_fuzz::stock_codec::check(input);
+});

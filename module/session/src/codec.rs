@@ -1,4 +1,4 @@
-//! The packed form of a session, for the RDB file and for replication.
+//! The form of a session in the RDB file and in replication.
 //!
 //! Version 1: the digest's 32 bytes; a flag byte, and if it is 1 the previous digest and until when it works;
 //! login, last activity, idle and absolute timeout, page views and TAT as 8 bytes little-endian each; then user,
@@ -8,8 +8,9 @@
 use thiserror::Error;
 
 use crate::limits::{LONGEST_TIMEOUT_MS, MAX_PAGE_BYTES};
-use crate::record::Previous;
-use crate::{Digest, Fields, Record, Viewed};
+use crate::packed::{Head, Previous};
+use crate::profile::Profile;
+use crate::{Digest, Record, viewed};
 
 /// The version that [`Record::encode`] writes, and the highest that [`Record::decode`] reads.
 pub const ENCODING_VERSION: i32 = 1;
@@ -31,36 +32,38 @@ pub enum DecodeError {
 }
 
 impl Record {
-    /// The packed session.
+    /// The session in that form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(128 + self.memory());
-        bytes.extend_from_slice(self.digest.as_bytes());
-        bytes.push(u8::from(self.previous.is_some()));
-        if let Some(previous) = &self.previous {
+        let parts = self.parts();
+        let (head, profile, viewed) = (parts.head, self.profile(), self.viewed());
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(head.digest.as_bytes());
+        bytes.push(u8::from(head.previous.is_some()));
+        if let Some(previous) = &head.previous {
             bytes.extend_from_slice(previous.digest.as_bytes());
             bytes.extend_from_slice(&previous.until_ms.to_le_bytes());
         }
         let numbers = [
-            self.login_ms,
-            self.activity_ms,
-            self.idle_ms,
-            self.absolute_ms,
-            self.page_views,
-            self.tat_ns,
+            head.login_ms,
+            head.activity_ms,
+            head.idle_ms,
+            head.absolute_ms,
+            head.page_views,
+            head.tat_ns,
         ];
         for number in numbers {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        for text in [&self.user, &self.roles, &self.page] {
+        for text in [&profile.user, &profile.roles, &self.page()] {
             write_text(&mut bytes, text);
         }
-        bytes.push(self.viewed.iter().count() as u8);
-        for item in self.viewed.iter() {
+        bytes.push(viewed.len() as u8);
+        for item in &viewed {
             write_text(&mut bytes, item);
         }
-        bytes.push(self.fields.iter().count() as u8);
-        for (name, value) in self.fields.iter() {
+        bytes.push(profile.fields.len() as u8);
+        for (name, value) in &profile.fields {
             write_text(&mut bytes, name);
             write_text(&mut bytes, value);
         }
@@ -79,13 +82,13 @@ impl Record {
         let digest = bytes.digest()?;
         let previous = match bytes.byte()? {
             0 => None,
-            1 => Some(Box::new(Previous {
+            1 => Some(Previous {
                 digest: bytes.digest()?,
                 until_ms: bytes.number()?,
-            })),
+            }),
             _ => return Err(DecodeError::Malformed),
         };
-        let mut record = Self {
+        let head = Head {
             digest,
             previous,
             login_ms: bytes.number()?,
@@ -94,42 +97,34 @@ impl Record {
             absolute_ms: bytes.number()?,
             page_views: bytes.number()?,
             tat_ns: bytes.number()?,
-            user: Box::default(),
-            roles: Box::default(),
-            page: Box::default(),
-            viewed: Viewed::default(),
-            fields: Fields::default(),
         };
-        let (user, roles, page) = (bytes.text()?, bytes.text()?, bytes.text()?);
-        record
-            .set_all(&[(b"user", user), (b"roles", roles)])
-            .map_err(|_| DecodeError::Malformed)?;
-        record.page = page.into();
+        let malformed = |_| DecodeError::Malformed;
+        let mut profile = Profile::default();
+        profile.set(b"user", bytes.text()?).map_err(malformed)?;
+        profile.set(b"roles", bytes.text()?).map_err(malformed)?;
+        let page = bytes.text()?;
         let items = (0..bytes.byte()?)
             .map(|_| bytes.text())
             .collect::<Result<Vec<_>, _>>()?;
-        record.viewed = Viewed::of(&items).ok_or(DecodeError::Malformed)?;
+        let viewed = viewed::pack(&items).ok_or(DecodeError::Malformed)?;
         for _ in 0..bytes.byte()? {
             let (name, value) = (bytes.text()?, bytes.text()?);
-            let fields = &record.fields;
-            if matches!(name, b"user" | b"roles") || fields.get(name).is_some() {
+            if profile.field(name).is_some() {
                 return Err(DecodeError::Malformed);
             }
-            record
-                .set_all(&[(name, value)])
-                .map_err(|_| DecodeError::Malformed)?;
+            profile.set_field(name, value).map_err(malformed)?;
         }
-        let timeouts = [record.idle_ms, record.absolute_ms];
+        let timeouts = [head.idle_ms, head.absolute_ms];
         let sound = page.len() <= MAX_PAGE_BYTES
             && timeouts
                 .iter()
                 .all(|timeout_ms| (1..=LONGEST_TIMEOUT_MS).contains(timeout_ms))
             // The last time that it can end, however it is touched from here on.
-            && record.absolute_deadline_ms() < i64::MAX as u64
-            && record.page_views <= i64::MAX as u64
+            && head.absolute_deadline_ms() < i64::MAX as u64
+            && head.page_views <= i64::MAX as u64
             && bytes.0.is_empty();
         if sound {
-            Ok(record)
+            Ok(Self::new(head, page, &viewed, &profile))
         } else {
             Err(DecodeError::Malformed)
         }
@@ -160,7 +155,7 @@ impl<'a> Bytes<'a> {
     }
 
     fn digest(&mut self) -> Result<Digest, DecodeError> {
-        Digest::parse(&self.array::<32>()?).ok_or(DecodeError::Malformed)
+        self.array().map(Digest::from)
     }
 
     fn text(&mut self) -> Result<&'a [u8], DecodeError> {

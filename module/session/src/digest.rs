@@ -23,10 +23,18 @@ impl Digest {
         Some(Self(raw))
     }
 
+    pub(crate) const ZERO: Self = Self([0; 32]);
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(raw: [u8; 32]) -> Self {
+        Self(raw)
     }
 }
 

@@ -4,8 +4,8 @@
 
 use thiserror::Error;
 
-use crate::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
-use crate::record::Previous;
+use crate::limits::{LONGEST_GRACE_MS, MAX_ITEM_BYTES, MAX_PAGE_BYTES};
+use crate::packed::Previous;
 use crate::{Digest, Record};
 
 /// One change of a session.
@@ -84,26 +84,18 @@ impl Effect {
                 page,
                 item,
                 tat_ns,
-            } => record.touched(*at_ms, page, item, *tat_ns),
-            Self::Set { pairs } => {
-                let pairs: Vec<_> = pairs
-                    .iter()
-                    .map(|(name, value)| (&**name, &**value))
-                    .collect();
-                let mut changed = record.clone();
-                changed.set_all(&pairs)?;
-                *record = changed;
-            }
+            } => record.touched(*at_ms, page.as_deref(), item.as_deref(), *tat_ns),
+            Self::Set { pairs } => record.set_all(pairs)?,
             Self::Rotated {
                 digest,
                 grace_until_ms,
-            } => {
-                record.previous = Some(Box::new(Previous {
-                    digest: record.digest,
+            } => record.change_head(|head| {
+                head.previous = Some(Previous {
+                    digest: head.digest,
                     until_ms: *grace_until_ms,
-                }));
-                record.digest = *digest;
-            }
+                });
+                head.digest = *digest;
+            }),
         }
         Ok(None)
     }
@@ -206,21 +198,21 @@ impl Record {
     fn touched(
         &mut self,
         at_ms: u64,
-        page: &Option<Vec<u8>>,
-        item: &Option<Vec<u8>>,
+        page: Option<&[u8]>,
+        item: Option<&[u8]>,
         tat_ns: Option<u64>,
     ) {
-        self.activity_ms = self.activity_ms.max(at_ms);
+        let mut head = self.head();
+        head.activity_ms = head.activity_ms.max(at_ms);
         if page.is_some() || item.is_some() {
-            self.page_views = self.page_views.saturating_add(1).min(i64::MAX as u64);
+            head.page_views = head.page_views.saturating_add(1).min(i64::MAX as u64);
         }
-        if let Some(page) = page {
-            self.page = page.as_slice().into();
-        }
-        if let Some(item) = item {
-            self.viewed = self.viewed.with(item);
-        }
-        self.tat_ns = tat_ns.unwrap_or(self.tat_ns);
+        head.tat_ns = tat_ns.unwrap_or(head.tat_ns);
+        // Long after its grace, nobody repeats a rotation any more, and the old digest need not be known.
+        head.previous = head
+            .previous
+            .filter(|old| at_ms < old.until_ms.saturating_add(LONGEST_GRACE_MS));
+        self.keep_view(head, page, item);
     }
 }
 

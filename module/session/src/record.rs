@@ -1,117 +1,85 @@
 //! The session itself and how it is read and written.
 
-use thiserror::Error;
+use std::fmt;
 
-use crate::limits::{
-    MAX_FIELD_NAME_BYTES, MAX_FIELD_VALUE_BYTES, MAX_FIELDS, MAX_ROLES_BYTES, MAX_USER_BYTES,
-};
-use crate::{Digest, Effect, Fields, Viewed};
+use crate::packed::{Head, Parts};
+use crate::profile::{Profile, free_name};
+use crate::{Effect, Misuse, text, viewed};
 
-/// One session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One session, packed as [`crate::packed`] says.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    pub(crate) digest: Digest,
-    pub(crate) previous: Option<Box<Previous>>,
-    pub(crate) user: Box<[u8]>,
-    pub(crate) roles: Box<[u8]>,
-    pub(crate) login_ms: u64,
-    pub(crate) activity_ms: u64,
-    pub(crate) idle_ms: u64,
-    pub(crate) absolute_ms: u64,
-    pub(crate) page: Box<[u8]>,
-    pub(crate) page_views: u64,
-    pub(crate) viewed: Viewed,
-    pub(crate) fields: Fields,
-    /// The theoretical arrival time of [`crate::Rate`], in Unix nanoseconds.
-    pub(crate) tat_ns: u64,
+    block: Box<[u8]>,
 }
-
-/// The secret that was rotated away last, and until when it still works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Previous {
-    pub(crate) digest: Digest,
-    pub(crate) until_ms: u64,
-}
-
-/// Fields that cannot be set. Nothing has changed, and repeating the same command gives the same error.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Misuse {
-    /// A field that only the module writes.
-    #[error("field '{0}' is kept by the module and cannot be set")]
-    Kept(&'static str),
-    /// A user that is empty or too long.
-    #[error("user must be 1 to {MAX_USER_BYTES} bytes long")]
-    User,
-    /// Roles that are too long.
-    #[error("roles must be at most {MAX_ROLES_BYTES} bytes long")]
-    Roles,
-    /// A free field that is too long, or one too many.
-    #[error(
-        "a session has at most {MAX_FIELDS} free fields, with names of 1 to {MAX_FIELD_NAME_BYTES} bytes \
-         and values of up to {MAX_FIELD_VALUE_BYTES}"
-    )]
-    Field,
-}
-
-/// The fields that START and TOUCH keep; SET may write the first two only.
-const KEPT: [&str; 8] = [
-    "user",
-    "roles",
-    "login_ms",
-    "activity_ms",
-    "page",
-    "page_views",
-    "idle_ms_left",
-    "absolute_ms_left",
-];
 
 impl Record {
+    /// A session of these parts; the items of [`crate::viewed`].
+    pub(crate) fn new(head: Head, page: &[u8], viewed: &[u8], profile: &Profile) -> Self {
+        let parts = Parts {
+            head,
+            page: &pack_page(page),
+            viewed,
+            texts: &profile.pack(),
+        };
+        Self {
+            block: parts.write().into_boxed_slice(),
+        }
+    }
+
     /// Whose session it is.
     #[must_use]
-    pub fn user(&self) -> &[u8] {
-        &self.user
+    pub fn user(&self) -> Vec<u8> {
+        text::unpack(self.parts().texts)
     }
 
     /// What that user may do, in the caller's own notation.
     #[must_use]
-    pub fn roles(&self) -> &[u8] {
-        &self.roles
+    pub fn roles(&self) -> Vec<u8> {
+        let mut texts = text::TextReader::new(self.parts().texts);
+        texts.read().and_then(|_| texts.read()).unwrap_or_default()
     }
 
     /// When it started, in Unix milliseconds.
     #[must_use]
     pub fn login_ms(&self) -> u64 {
-        self.login_ms
+        self.head().login_ms
     }
 
     /// When it was touched last, in Unix milliseconds.
     #[must_use]
     pub fn activity_ms(&self) -> u64 {
-        self.activity_ms
+        self.head().activity_ms
     }
 
     /// The page that was viewed last.
     #[must_use]
-    pub fn page(&self) -> &[u8] {
-        &self.page
+    pub fn page(&self) -> Vec<u8> {
+        text::unpack(self.parts().page)
     }
 
     /// How many views there were.
     #[must_use]
     pub fn page_views(&self) -> u64 {
-        self.page_views
+        self.head().page_views
     }
 
-    /// The items viewed last.
+    /// The items viewed last, newest first, none twice.
     #[must_use]
-    pub fn viewed(&self) -> &Viewed {
-        &self.viewed
+    pub fn viewed(&self) -> Vec<Vec<u8>> {
+        viewed::unpack(self.parts().viewed)
     }
 
-    /// The free fields.
+    /// Names and values of the free fields, in the order of their first setting.
     #[must_use]
-    pub fn fields(&self) -> &Fields {
-        &self.fields
+    pub fn fields(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.profile().fields
+    }
+
+    /// The value of a free field, by its name with or without the prefix.
+    #[must_use]
+    pub fn field(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let name = free_name(name).unwrap_or(name);
+        self.profile().field(name).map(<[u8]>::to_vec)
     }
 
     /// What SET comes to; `None` when every field has its value already.
@@ -119,36 +87,134 @@ impl Record {
     /// # Errors
     /// [`Misuse`] when a field cannot be set; then none is.
     pub fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<Option<Effect>, Misuse> {
-        let mut changed = self.clone();
-        changed.set_all(pairs)?;
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| (name.to_vec(), value.to_vec()))
-            .collect();
-        Ok((changed != *self).then_some(Effect::Set { pairs }))
-    }
-
-    /// An estimate of its memory in bytes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let previous = self.previous.as_ref().map_or(0, |_| size_of::<Previous>());
-        let texts = self.user.len() + self.roles.len() + self.page.len();
-        size_of::<Self>() + previous + texts + self.viewed.bytes() + self.fields.bytes()
-    }
-
-    pub(crate) fn set_all(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Misuse> {
-        for &(name, value) in pairs {
-            match name {
-                b"user" if (1..=MAX_USER_BYTES).contains(&value.len()) => self.user = value.into(),
-                b"user" => return Err(Misuse::User),
-                b"roles" if value.len() <= MAX_ROLES_BYTES => self.roles = value.into(),
-                b"roles" => return Err(Misuse::Roles),
-                _ => match KEPT.iter().find(|kept| kept.as_bytes() == name) {
-                    Some(kept) => return Err(Misuse::Kept(kept)),
-                    None => self.fields = self.fields.with(name, value).ok_or(Misuse::Field)?,
-                },
+        let before = self.profile();
+        let mut after = before.clone();
+        for (name, value) in pairs {
+            match free_name(name) {
+                Some(name) => after.set_field(name, value)?,
+                None => after.set(name, value)?,
             }
         }
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (free_name(name).unwrap_or(name).to_vec(), value.to_vec()))
+            .collect();
+        Ok((after != before).then_some(Effect::Set { pairs }))
+    }
+
+    /// The bytes that it takes on the heap, those under the value's own pointer among them.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        allocated(size_of::<Self>()) + allocated(self.block.len())
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.parts().head
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        Profile::unpack(self.parts().texts)
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        // Nobody but `Parts::write` makes a block, so every block can be read.
+        Parts::read(&self.block).unwrap_or(Parts::NONE)
+    }
+
+    pub(crate) fn set_all(&mut self, pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Misuse> {
+        let mut profile = self.profile();
+        for (name, value) in pairs {
+            profile.set(name, value)?;
+        }
+        let texts = profile.pack();
+        let parts = self.parts();
+        self.keep(
+            Parts {
+                texts: &texts,
+                ..parts
+            }
+            .write(),
+        );
         Ok(())
+    }
+
+    pub(crate) fn change_head(&mut self, change: impl FnOnce(&mut Head)) {
+        let mut parts = self.parts();
+        change(&mut parts.head);
+        self.keep(parts.write());
+    }
+
+    /// Keeps what TOUCH changes: the head, and the page and the item if there is one.
+    pub(crate) fn keep_view(&mut self, head: Head, page: Option<&[u8]>, item: Option<&[u8]>) {
+        let parts = self.parts();
+        let page = page.map(pack_page);
+        let viewed = item.map(|item| viewed::with(parts.viewed, item));
+        let block = Parts {
+            head,
+            page: page.as_deref().unwrap_or(parts.page),
+            viewed: viewed.as_deref().unwrap_or(parts.viewed),
+            ..parts
+        };
+        self.keep(block.write());
+    }
+
+    fn keep(&mut self, block: Vec<u8>) {
+        if block.len() == self.block.len() {
+            self.block.copy_from_slice(&block);
+        } else {
+            self.block = block.into_boxed_slice();
+        }
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("head", &self.head())
+            .field("page", &self.page().escape_ascii().to_string())
+            .field("viewed", &self.viewed())
+            .field("profile", &self.profile())
+            .finish()
+    }
+}
+
+fn pack_page(page: &[u8]) -> Vec<u8> {
+    if page.is_empty() {
+        Vec::new()
+    } else {
+        text::pack(page)
+    }
+}
+
+/// What an allocator of size classes, such as the servers' jemalloc, takes for so many bytes: a multiple of 16, above
+/// 128 a quarter of a power of two.
+fn allocated(bytes: usize) -> usize {
+    let step = match bytes {
+        0..=128 => 16,
+        _ => bytes.next_power_of_two() / 8,
+    };
+    bytes.next_multiple_of(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_jemalloc() {
+        let classes = [
+            (1, 16),
+            (16, 16),
+            (97, 112),
+            (128, 128),
+            (129, 160),
+            (257, 320),
+            (512, 512),
+            (513, 640),
+            (1_025, 1_280),
+        ];
+        for (bytes, class) in classes {
+            assert_eq!(allocated(bytes), class, "{bytes}");
+        }
     }
 }

@@ -15,18 +15,18 @@ impl Record {
         grace_ms: u64,
         now_ms: u64,
     ) -> (State, Option<Effect>) {
-        if let Err(state) = self.left(now_ms) {
+        let head = self.head();
+        if let Err(state) = head.left(now_ms) {
             return (state, None);
         }
-        let done = self.digest == *new
-            && self
+        let done = head.digest == *new
+            && head
                 .previous
-                .as_ref()
                 .is_some_and(|previous| previous.digest == *old);
         if done {
             return (State::Ok, None);
         }
-        if self.digest != *old {
+        if head.digest != *old {
             return (State::BadSecret, None);
         }
         let grace_until_ms = now_ms.saturating_add(grace_ms);

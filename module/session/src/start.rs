@@ -1,6 +1,8 @@
 //! How a session starts.
 
-use crate::{Digest, Effect, Fields, Left, Misuse, Record, Viewed};
+use crate::packed::Head;
+use crate::profile::{Profile, free_name};
+use crate::{Digest, Effect, Left, Misuse, Record};
 
 /// What START asks for. Times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,36 +38,14 @@ impl Start<'_> {
     /// # Errors
     /// [`Misuse`] when the user, the roles or a field cannot be set.
     pub fn decide(&self, present: Option<&Record>, now_ms: u64) -> Result<Started, Misuse> {
-        let mut record = Record {
-            digest: self.digest,
-            previous: None,
-            user: Box::default(),
-            roles: Box::default(),
-            login_ms: now_ms,
-            activity_ms: now_ms,
-            idle_ms: self.idle_ms,
-            absolute_ms: self.absolute_ms,
-            page: Box::default(),
-            page_views: 0,
-            viewed: Viewed::default(),
-            fields: Fields::default(),
-            tat_ns: 0,
-        };
-        record.set_all(&[(b"user", self.user), (b"roles", self.roles)])?;
-        let named = self
-            .fields
-            .iter()
-            .find(|(name, _)| matches!(*name, b"user" | b"roles"));
-        if let Some((name, _)) = named {
-            return Err(Misuse::Kept(if *name == b"user" {
-                "user"
-            } else {
-                "roles"
-            }));
+        let mut profile = Profile::default();
+        profile.set(b"user", self.user)?;
+        profile.set(b"roles", self.roles)?;
+        for (name, value) in &self.fields {
+            profile.set_field(free_name(name).unwrap_or(name), value)?;
         }
-        record.set_all(&self.fields)?;
         if let Some((live, left)) = present.and_then(|live| Some((live, live.left(now_ms).ok()?))) {
-            let same = live.digest == self.digest && *live.user == *self.user;
+            let same = live.head().digest == self.digest && live.user() == self.user;
             return Ok(if same {
                 Started::Again(left)
             } else {
@@ -76,6 +56,17 @@ impl Start<'_> {
             idle_ms: self.idle_ms,
             absolute_ms: self.absolute_ms,
         };
+        let head = Head {
+            digest: self.digest,
+            previous: None,
+            login_ms: now_ms,
+            activity_ms: now_ms,
+            idle_ms: self.idle_ms,
+            absolute_ms: self.absolute_ms,
+            page_views: 0,
+            tat_ns: 0,
+        };
+        let record = Record::new(head, b"", b"", &profile);
         Ok(Started::New(left, Effect::Put(Box::new(record))))
     }
 }

@@ -1,6 +1,7 @@
 //! When a session ends.
 
 use crate::Record;
+use crate::packed::Head;
 
 /// How a session answers, or why it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,19 @@ impl Record {
     /// # Errors
     /// [`State::AbsoluteExpired`] or [`State::IdleExpired`] when nothing is.
     pub fn left(&self, now_ms: u64) -> Result<Left, State> {
+        self.head().left(now_ms)
+    }
+
+    /// When it ends if nothing more is heard of it: the nearer of both deadlines, in Unix milliseconds.
+    #[must_use]
+    pub fn ends_ms(&self) -> u64 {
+        let head = self.head();
+        head.idle_deadline_ms().min(head.absolute_deadline_ms())
+    }
+}
+
+impl Head {
+    pub(crate) fn left(&self, now_ms: u64) -> Result<Left, State> {
         let left =
             |deadline_ms: u64| Some(deadline_ms.saturating_sub(now_ms)).filter(|left| *left > 0);
         let absolute_ms = left(self.absolute_deadline_ms()).ok_or(State::AbsoluteExpired)?;
@@ -59,17 +73,11 @@ impl Record {
         })
     }
 
-    /// When it ends if nothing more is heard of it: the nearer of both deadlines, in Unix milliseconds.
-    #[must_use]
-    pub fn ends_ms(&self) -> u64 {
-        self.idle_deadline_ms().min(self.absolute_deadline_ms())
+    pub(crate) fn absolute_deadline_ms(&self) -> u64 {
+        self.login_ms.saturating_add(self.absolute_ms)
     }
 
     fn idle_deadline_ms(&self) -> u64 {
         self.activity_ms.saturating_add(self.idle_ms)
-    }
-
-    pub(crate) fn absolute_deadline_ms(&self) -> u64 {
-        self.login_ms.saturating_add(self.absolute_ms)
     }
 }

@@ -1,5 +1,6 @@
 //! What one request of a visitor does to the session.
 
+use crate::packed::Head;
 use crate::{Digest, Effect, Left, Rate, Record, State, Verdict};
 
 /// What TOUCH asks for.
@@ -33,12 +34,13 @@ impl Record {
     /// that shows nothing only keeps the session alive.
     #[must_use]
     pub fn touch(&self, touch: &Touch<'_>, now_ms: u64) -> Touched {
-        let left = match self.left(now_ms) {
-            Ok(left) if self.accepts(&touch.digest, now_ms) => left,
+        let head = self.head();
+        let left = match head.left(now_ms) {
+            Ok(left) if head.accepts(&touch.digest, now_ms) => left,
             Ok(_) => return Touched::refused(State::BadSecret),
             Err(state) => return Touched::refused(state),
         };
-        let verdict = touch.rate.map(|rate| rate.take(self.tat_ns, now_ms));
+        let verdict = touch.rate.map(|rate| rate.take(head.tat_ns, now_ms));
         if verdict.is_some_and(|verdict| verdict.limited) {
             return Touched {
                 state: State::RateLimited,
@@ -55,7 +57,7 @@ impl Record {
         };
         // A clock that went back must not shorten what the last touch gave.
         let left = Left {
-            idle_ms: left.idle_ms.max(self.idle_ms),
+            idle_ms: left.idle_ms.max(head.idle_ms),
             ..left
         };
         Touched {
@@ -65,12 +67,15 @@ impl Record {
             effect: Some(effect),
         }
     }
+}
 
+impl Head {
     /// Whether the digest is that of its secret, or of the one before while that still works.
     fn accepts(&self, digest: &Digest, now_ms: u64) -> bool {
-        let previous = self.previous.as_ref();
         self.digest == *digest
-            || previous.is_some_and(|old| old.digest == *digest && now_ms < old.until_ms)
+            || self
+                .previous
+                .is_some_and(|old| old.digest == *digest && now_ms < old.until_ms)
     }
 }
 

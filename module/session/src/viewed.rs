@@ -1,56 +1,51 @@
-//! The items that were viewed last.
+//! The items that were viewed last: at most [`MAX_VIEWED`], newest first, none twice. Packed as a length byte and the
+//! packed text of each, so that walking the list need not read the texts.
 
 use crate::limits::{MAX_ITEM_BYTES, MAX_VIEWED};
+use crate::text;
 
-/// At most [`MAX_VIEWED`] items, newest first, none twice: packed as a length byte and the item's bytes each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Viewed(Box<[u8]>);
+/// The items of a list.
+pub(crate) fn unpack(list: &[u8]) -> Vec<Vec<u8>> {
+    entries(list).map(text::unpack).collect()
+}
 
-impl Viewed {
-    /// The items, newest first.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &*self.0;
-        std::iter::from_fn(move || {
-            let (&length, packed) = rest.split_first()?;
-            let (item, after) = packed.split_at_checked(usize::from(length))?;
-            rest = after;
-            Some(item)
-        })
+/// The list of these items, newest first, or `None` if they cannot be one.
+pub(crate) fn pack(items: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut older = items.iter();
+    let mut sound = items.len() <= MAX_VIEWED;
+    while let Some(item) = older.next() {
+        sound &= (1..=MAX_ITEM_BYTES).contains(&item.len()) && !older.as_slice().contains(item);
     }
+    let mut list = Vec::new();
+    items
+        .iter()
+        .for_each(|item| push(&mut list, &text::pack(item)));
+    sound.then_some(list)
+}
 
-    /// The list with the item in front.
-    #[must_use]
-    pub(crate) fn with(&self, item: &[u8]) -> Self {
-        let older = self
-            .iter()
-            .filter(|known| *known != item)
-            .take(MAX_VIEWED - 1);
-        Self::pack(std::iter::once(item).chain(older))
-    }
+/// The list with the item in front.
+pub(crate) fn with(list: &[u8], item: &[u8]) -> Vec<u8> {
+    let item = text::pack(item);
+    let mut with = Vec::with_capacity(list.len() + item.len() + 1);
+    push(&mut with, &item);
+    entries(list)
+        .filter(|known| *known != item)
+        .take(MAX_VIEWED - 1)
+        .for_each(|known| push(&mut with, known));
+    with
+}
 
-    /// The list of these items, newest first, or `None` if they cannot be one.
-    pub(crate) fn of(items: &[&[u8]]) -> Option<Self> {
-        let distinct = items
-            .iter()
-            .enumerate()
-            .all(|(at, item)| !items[..at].contains(item));
-        let short = items
-            .iter()
-            .all(|item| (1..=MAX_ITEM_BYTES).contains(&item.len()));
-        (items.len() <= MAX_VIEWED && distinct && short).then(|| Self::pack(items.iter().copied()))
-    }
+fn entries(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&length, rest) = list.split_first()?;
+        let (entry, older) = rest.split_at_checked(usize::from(length))?;
+        list = older;
+        Some(entry)
+    })
+}
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.len()
-    }
-
-    fn pack<'a>(items: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut packed = Vec::new();
-        for item in items {
-            // At most MAX_ITEM_BYTES, so the length fits.
-            packed.push(item.len() as u8);
-            packed.extend_from_slice(item);
-        }
-        Self(packed.into_boxed_slice())
-    }
+fn push(list: &mut Vec<u8>, entry: &[u8]) {
+    // At most MAX_ITEM_BYTES and the three that mark a raw text, so the length fits.
+    list.push(entry.len() as u8);
+    list.extend_from_slice(entry);
 }

@@ -1,6 +1,6 @@
 //! `SESSION.GET key [field …]`
 
-use holdfast_session::{Left, Record};
+use holdfast_session::{FREE_PREFIX, Left, Record};
 
 use crate::args::Bytes;
 use crate::commands::syntax::{KEY, text};
@@ -22,9 +22,6 @@ pub(crate) const ENTRY: Entry = Entry {
     run,
 };
 
-/// What a free field's name is prefixed with where it stands beside the session's own.
-const FREE: &[u8] = b"field:";
-
 /// The key and the names of the fields, none of which means all.
 pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, &[A]), Failure> {
     match args {
@@ -45,8 +42,8 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     if names.is_empty() {
         let free = record
             .fields()
-            .iter()
-            .map(|(name, value)| ([FREE, name].concat(), Reply::bulk(value)));
+            .into_iter()
+            .map(|(name, value)| ([FREE_PREFIX.as_bytes(), &name].concat(), Reply::Bulk(value)));
         let own = OWN
             .iter()
             .map(|(name, read)| (name.as_bytes().to_vec(), read(record, &left)));
@@ -54,10 +51,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     }
     let value = |name: &[u8]| match OWN.iter().find(|(own, _)| own.as_bytes() == name) {
         Some((_, read)) => read(record, &left),
-        None => {
-            let name = name.strip_prefix(FREE).unwrap_or(name);
-            record.fields().get(name).map_or(Reply::Null, Reply::bulk)
-        }
+        None => record.field(name).map_or(Reply::Null, Reply::Bulk),
     };
     Ok(Reply::Array(names.iter().map(|name| value(name)).collect()))
 }
@@ -66,13 +60,13 @@ type Read = fn(&Record, &Left) -> Reply;
 
 /// The session's own fields.
 const OWN: [(&str, Read); 8] = [
-    ("user", |record, _| Reply::bulk(record.user())),
-    ("roles", |record, _| Reply::bulk(record.roles())),
+    ("user", |record, _| Reply::Bulk(record.user())),
+    ("roles", |record, _| Reply::Bulk(record.roles())),
     ("login_ms", |record, _| Reply::number(record.login_ms())),
     ("activity_ms", |record, _| {
         Reply::number(record.activity_ms())
     }),
-    ("page", |record, _| Reply::bulk(record.page())),
+    ("page", |record, _| Reply::Bulk(record.page())),
     ("page_views", |record, _| Reply::number(record.page_views())),
     ("idle_ms_left", |_, left| Reply::number(left.idle_ms)),
     ("absolute_ms_left", |_, left| {

@@ -82,8 +82,8 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let record = open.value::<Record>()?.filter(|_| live);
     let mut reply = vec![
         Reply::Word(touched.state.as_str()),
-        Reply::bulk(record.map_or(b"", Record::user)),
-        Reply::bulk(record.map_or(b"", Record::roles)),
+        Reply::Bulk(record.map(Record::user).unwrap_or_default()),
+        Reply::Bulk(record.map(Record::roles).unwrap_or_default()),
         Reply::number(record.map_or(0, Record::page_views)),
         Reply::number(touched.left.idle_ms),
         Reply::number(touched.left.absolute_ms),

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         .filter(|record| record.left(now_ms).is_ok());
     let items = live
         .into_iter()
-        .flat_map(|record| record.viewed().iter())
+        .flat_map(Record::viewed)
         .take(count as usize);
-    Ok(Reply::Array(items.map(Reply::bulk).collect()))
+    Ok(Reply::Array(items.map(Reply::Bulk).collect()))
 }

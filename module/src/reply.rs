@@ -22,10 +22,6 @@ impl Reply {
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
-    pub(crate) fn bulk(bytes: &[u8]) -> Self {
-        Self::Bulk(bytes.to_vec())
-    }
-
     /// A map with names of our own.
     pub(crate) fn map<const N: usize>(pairs: [(&str, Reply); N]) -> Self {
         Self::Map(

@@ -389,3 +389,138 @@ fn bad_arguments_are_named_and_change_nothing() {
     assert_eq!(ask(c, "DEBUG DIGEST-VALUE s11"), before);
     assert_eq!(ask(c, "EXISTS s12 none"), "0");
 }
+
+#[test]
+fn a_field_is_the_same_with_and_without_its_prefix() {
+    let c = &mut connection();
+    let mine = digest('a');
+    ask(
+        c,
+        &format!("SESSION.START s13 {mine} ada FIELD field:cart c1"),
+    );
+    assert_eq!(ask(c, "SESSION.SET s13 cart c2 field:lang en"), "2");
+    assert_eq!(
+        ask(c, "SESSION.GET s13 cart field:cart lang field:lang"),
+        "c2 c2 en en"
+    );
+    assert!(ask(c, "SESSION.GET s13").ends_with("field:cart c2 field:lang en"));
+    for own in ["user", "page"] {
+        assert_eq!(
+            ask(c, &format!("SESSION.SET s13 field:{own} eve")),
+            format!("!ERR field '{own}' is kept by the module and cannot be set"),
+        );
+    }
+    assert_eq!(ask(c, "SESSION.GET s13 user"), "ada");
+}
+
+/// Its own timeouts end a session in any case; the TTL only frees its memory, and comes back with the next change.
+#[test]
+fn a_session_that_lost_its_ttl_ends_in_time_all_the_same() -> Result<()> {
+    let c = &mut connection();
+    let mine = digest('a');
+    let start = |c: &mut Connection, key: &str, idle_ms: u64| {
+        ask(c, &format!("DEL {key}"));
+        ask(
+            c,
+            &format!("SESSION.START {key} {mine} ada IDLE {idle_ms} ABSOLUTE 90000"),
+        )
+    };
+    let lose = |c: &mut Connection, key: &str, how: &str| -> Result<()> {
+        if how == "PERSIST" {
+            ask(c, &format!("PERSIST {key}"));
+        } else {
+            let dump: Vec<u8> = redis::cmd("DUMP").arg(key).query(c)?;
+            redis::cmd("RESTORE")
+                .arg(key)
+                .arg(0)
+                .arg(dump)
+                .arg("REPLACE")
+                .query::<()>(c)?;
+        }
+        assert_eq!(ask(c, &format!("PTTL {key}")), "-1");
+        Ok(())
+    };
+    for how in ["PERSIST", "RESTORE"] {
+        for change in [
+            format!("SESSION.TOUCH s14 {mine}"),
+            "SESSION.SET s14 a b".to_owned(),
+            format!("SESSION.ROTATE s14 {mine} {}", digest('b')),
+        ] {
+            start(c, "s14", 60_000);
+            lose(c, "s14", how)?;
+            ask(c, &change);
+            let ttl = number(&ask(c, "PTTL s14"), 0);
+            assert!((1..=60_000).contains(&ttl), "{ttl} after {change}");
+        }
+        start(c, "s14", 20);
+        lose(c, "s14", how)?;
+        eventually("the idle timeout", || {
+            Ok(ask(&mut connection(), "SESSION.GET s14 user") == "-")
+        })?;
+        let touched = ask(c, &format!("SESSION.TOUCH s14 {mine}"));
+        assert_eq!(touched, "IDLE_EXPIRED   0 0 0");
+        assert_eq!(ask(c, "PTTL s14"), "-1", "what is over is not changed");
+        assert_eq!(start(c, "s14", 60_000), "OK 60000 90000");
+    }
+    Ok(())
+}
+
+/// What MEMORY USAGE says of sessions is what the server's own account grew by, within a tenth.
+#[test]
+fn memory_usage_is_what_the_allocator_says() -> Result<()> {
+    const SESSIONS: usize = 60_000;
+    let redis = redis(&[])?;
+    let c = &mut redis.connection()?;
+    let used = |c: &mut Connection| -> Result<f64> {
+        let info: String = redis::cmd("INFO").arg("memory").query(c)?;
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory:"));
+        Ok(line.expect("INFO tells it").parse()?)
+    };
+    for viewed in [0, 25] {
+        ask(c, "FLUSHALL SYNC");
+        let before = used(c)?;
+        let mut pipeline = redis::pipe();
+        for n in 0..SESSIONS {
+            let key = format!("session:0190f3a2-7c1e-4abc-8def-{n:012x}");
+            let secret: [u8; 32] = std::array::from_fn(|at| (n * 31 + at * 7) as u8);
+            pipeline
+                .cmd("SESSION.START")
+                .arg(&key)
+                .arg(&secret)
+                .arg(format!("customer-{n}"))
+                .arg(&["FIELD", "cart", "c-1", "locale", "en-GB"])
+                .ignore();
+            for item in 0..viewed {
+                pipeline
+                    .cmd("SESSION.TOUCH")
+                    .arg(&key)
+                    .arg(&secret)
+                    .arg("ITEM")
+                    .arg(format!("LAMP-{item}-{n}"))
+                    .ignore();
+            }
+            // Few at once: what waits in the client's buffer is counted as well.
+            if n % 100 == 99 {
+                pipeline.query::<()>(c)?;
+                pipeline.clear();
+            }
+        }
+        let grown = (used(c)? - before) / SESSIONS as f64;
+        let told = number(
+            &ask(
+                c,
+                "MEMORY USAGE session:0190f3a2-7c1e-4abc-8def-000000001000",
+            ),
+            0,
+        ) as f64;
+        let off = (told / grown - 1.0).abs();
+        assert!(
+            off < 0.1,
+            "{viewed} items: told {told}, grown by {grown:.1}"
+        );
+        assert!(grown < 600.0, "{viewed} items: {grown:.1} bytes a session");
+    }
+    Ok(())
+}

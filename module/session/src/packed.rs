@@ -161,7 +161,7 @@ impl<'a> Parts<'a> {
 
 fn pack_timeout(ms: u64) -> u64 {
     if ms.is_multiple_of(1_000) {
-        ms / 1_000 << 1 | 1
+        ((ms / 1_000) << 1) | 1
     } else {
         ms << 1
     }

@@ -72,7 +72,7 @@ impl TextWriter {
     }
 
     fn bits(&mut self, value: u32, count: u32) {
-        self.pending = self.pending << count | u64::from(value);
+        self.pending = (self.pending << count) | u64::from(value);
         self.count += count;
         while self.count >= u8::BITS {
             self.count -= u8::BITS;
@@ -126,7 +126,7 @@ impl<'a> TextReader<'a> {
         self.fill(LONGEST_CODE);
         // Near the end, ones stand for what is not there: no code is all ones but the longest.
         let missing = LONGEST_CODE.saturating_sub(self.count);
-        let next = self.pending << missing >> (self.count + missing - LONGEST_CODE);
+        let next = (self.pending << missing) >> (self.count + missing - LONGEST_CODE);
         let next = (next as usize | ((1 << missing) - 1)) & (DECODE.len() - 1);
         let symbol = *DECODE.get(next)?;
         self.count = self.count.checked_sub(bits(symbol))?;
@@ -144,7 +144,7 @@ impl<'a> TextReader<'a> {
             && let Some((byte, rest)) = self.rest.split_first()
         {
             self.rest = rest;
-            self.pending = self.pending << u8::BITS | u64::from(*byte);
+            self.pending = (self.pending << u8::BITS) | u64::from(*byte);
             self.count += u8::BITS;
         }
     }

@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<[u8; 16]> {
             rest = rest.strip_prefix(b"-")?;
         }
         let ([high, low], after) = rest.split_first_chunk()?;
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        *byte = (digit(*high)? << 4) | digit(*low)?;
         rest = after;
     }
     Some(id)

@@ -12,8 +12,9 @@ pub(crate) fn run(
     key: &Arg<'_>,
     command: &Command,
 ) -> Result<Reply, Failure> {
-    let decision = decide(context, key, command, context.now_ms())?;
-    complete(context, key, &decision)
+    let now_ms = context.now_ms();
+    let decision = decide(context, key, command, now_ms)?;
+    complete(context, key, &decision, now_ms)
 }
 
 /// What the command comes to on a key that must exist; nothing is changed.
@@ -30,11 +31,13 @@ pub(crate) fn decide(
     Ok(ledger.decide(command, &config::policy(), now_ms)?)
 }
 
-/// Makes the decision true and answers with it.
+/// Makes the decision true and answers with it, as of the time at which it was decided: a hold that fell due in between
+/// would make the answer contradict itself.
 pub(crate) fn complete(
     context: &mut Context,
     key: &Arg<'_>,
     decision: &Decision,
+    now_ms: u64,
 ) -> Result<Reply, Failure> {
     if !decision.effects.is_empty() {
         change(context, key, &decision.effects)?;
@@ -44,7 +47,7 @@ pub(crate) fn complete(
         decision,
         decision.word.as_str(),
         open.value::<Ledger>()?,
-        context.now_ms(),
+        now_ms,
     ))
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     }
     let mut replies = vec![Reply::Word(Word::Reserved.as_str())];
     for (key, line) in &lines {
-        replies.push(stock::complete(context, key, line)?);
+        replies.push(stock::complete(context, key, line, now_ms)?);
     }
     Ok(Reply::Array(replies))
 }

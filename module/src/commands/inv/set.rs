@@ -52,11 +52,12 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<(&A, Command), Failure> {
 
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
     let (key, command) = parse(args)?;
+    let now_ms = context.now_ms();
     let decision = {
         let open = context.open(key);
         let absent = Ledger::default();
         let ledger = open.value::<Ledger>()?.unwrap_or(&absent);
-        ledger.decide(&command, &config::policy(), context.now_ms())?
+        ledger.decide(&command, &config::policy(), now_ms)?
     };
-    stock::complete(context, key, &decision)
+    stock::complete(context, key, &decision, now_ms)
 }

@@ -52,12 +52,12 @@ fn obeys(mut record: Record) {
         if let Some(effect) = touched.effect {
             apply(&mut record, &effect);
             assert_eq!(record.page(), b"/lamps");
-            assert_eq!(record.viewed().iter().next(), Some(b"LAMP".as_slice()));
+            assert_eq!(record.viewed().first(), Some(&b"LAMP".to_vec()));
             assert_eq!(record.page_views(), (views + 1).min(i64::MAX as u64));
         }
         if let Ok(Some(effect)) = record.set(&[(b"lang", b"en")]) {
             apply(&mut record, &effect);
-            assert_eq!(record.fields().get(b"lang"), Some(b"en".as_slice()));
+            assert_eq!(record.field(b"lang"), Some(b"en".to_vec()));
         }
         if let (State::Ok, Some(effect)) = record.rotate(&ours, &next, 1_000, now_ms) {
             apply(&mut record, &effect);

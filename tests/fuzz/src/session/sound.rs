@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_session::{ENCODING_VERSION, Effect, Record, State, limits};
+use holdfast_session::{ENCODING_VERSION, Effect, FREE_PREFIX, Record, State, limits};
 
 use crate::pieces;
 
@@ -24,7 +24,7 @@ pub fn assert_sound(record: &Record) {
     assert!((1..=limits::MAX_USER_BYTES).contains(&record.user().len()));
     assert!(record.roles().len() <= limits::MAX_ROLES_BYTES);
     assert!(record.page().len() <= limits::MAX_PAGE_BYTES);
-    let viewed: Vec<_> = record.viewed().iter().collect();
+    let viewed = record.viewed();
     assert!(viewed.len() <= limits::MAX_VIEWED);
     assert_eq!(viewed.iter().collect::<BTreeSet<_>>().len(), viewed.len());
     assert!(
@@ -32,12 +32,13 @@ pub fn assert_sound(record: &Record) {
             .iter()
             .all(|item| (1..=limits::MAX_ITEM_BYTES).contains(&item.len()))
     );
-    let fields: Vec<_> = record.fields().iter().collect();
+    let fields = record.fields();
     assert!(fields.len() <= limits::MAX_FIELDS);
     for (name, value) in &fields {
         assert!((1..=limits::MAX_FIELD_NAME_BYTES).contains(&name.len()));
         assert!(value.len() <= limits::MAX_FIELD_VALUE_BYTES);
-        assert_eq!(record.fields().get(name), Some(*value));
+        let name = [FREE_PREFIX.as_bytes(), name].concat();
+        assert_eq!(record.field(&name).as_ref(), Some(value));
     }
 
     assert!(i64::try_from(record.page_views()).is_ok());

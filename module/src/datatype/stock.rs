@@ -66,7 +66,7 @@ impl DataType for Ledger {
     }
 
     fn free_effort(&self) -> usize {
-        self.entries()
+        self.allocations()
     }
 
     fn left(db: i32, key: &[u8]) {

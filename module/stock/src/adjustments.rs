@@ -1,8 +1,7 @@
 //! The adjustments that were given an id, remembered so that each is applied once.
 
-use std::collections::BTreeMap;
-
 use crate::Id;
+use crate::chunks::{Chunks, Entry};
 
 /// One remembered adjustment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,57 +16,31 @@ pub struct Adjustment {
     pub hold: Option<Id>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Adjustments {
-    by_age: BTreeMap<u64, Adjustment>,
-    numbers: BTreeMap<Id, u64>,
+/// The adjustments by their number, which is the ledger's `seq` when they were applied.
+pub(crate) type Adjustments = Chunks<Numbered>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) adjustment: Adjustment,
 }
 
-impl PartialEq for Adjustments {
-    fn eq(&self, other: &Self) -> bool {
-        self.by_age == other.by_age
-    }
-}
+impl Entry for Numbered {
+    type Key = u64;
 
-impl Adjustments {
-    pub(crate) fn get(&self, id: &Id) -> Option<&Adjustment> {
-        self.by_age.get(self.numbers.get(id)?)
+    fn key(&self) -> u64 {
+        self.number
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Adjustment)> {
-        self.by_age
-            .iter()
-            .map(|(&number, adjustment)| (number, adjustment))
+    fn weight(&self) -> u64 {
+        let hold = self.adjustment.hold.as_ref().map_or(0, Id::heap_bytes);
+        (self.adjustment.id.heap_bytes() + hold) as u64
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.by_age.len()
-    }
-
-    /// Whether the number or the id is taken.
-    pub(crate) fn conflicts(&self, number: u64, id: &Id) -> bool {
-        self.by_age.contains_key(&number) || self.numbers.contains_key(id)
-    }
-
-    pub(crate) fn insert(&mut self, number: u64, adjustment: Adjustment) {
-        self.numbers.insert(adjustment.id.clone(), number);
-        self.by_age.insert(number, adjustment);
-    }
-
-    pub(crate) fn remove(&mut self, number: u64) {
-        if let Some(adjustment) = self.by_age.remove(&number) {
-            self.numbers.remove(&adjustment.id);
+    fn renew(&mut self) {
+        self.adjustment.id.renew();
+        if let Some(hold) = &mut self.adjustment.hold {
+            hold.renew();
         }
-    }
-
-    pub(crate) fn forget_oldest(&mut self) {
-        if let Some((_, adjustment)) = self.by_age.pop_first() {
-            self.numbers.remove(&adjustment.id);
-        }
-    }
-
-    /// An estimate of the memory beyond `Self`, in bytes.
-    pub(crate) fn memory(&self) -> usize {
-        2 * self.by_age.len() * (size_of::<(u64, Adjustment)>() + size_of::<(Id, u64)>())
     }
 }

@@ -55,7 +55,9 @@ mod kind {
 impl Ledger {
     /// Passes the packed ledger to `sink`, chunk by chunk; none is empty. Equal ledgers give equal chunks.
     pub fn encode(&self, mut sink: impl FnMut(&[u8])) {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(64 + 48 * self.entries()));
+        let [holds, _, outcomes, adjustments] = self.sums();
+        let records = (holds + outcomes + adjustments) as usize;
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES.min(64 + 48 * records));
         for record in self.records() {
             if chunk.len() >= CHUNK_BYTES {
                 sink(&chunk);

@@ -1,26 +1,37 @@
 //! The live holds of a ledger, and the orders in which they are looked up.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use crate::chunks::{Chunks, Entry, Renew};
+use crate::packed::{Kind, Packed};
 
-use crate::due::{Deadlines, Due};
-use crate::hold::{Hold, State};
-use crate::shortfall::Shortfall;
-
-/// The live holds by their number, which is the ledger's `seq` when they were taken: their order of age.
-///
-/// All the rest is derived from them. Trees and not hash tables, because a hash table that doubles at a
-/// million entries stops the server for 60 ms.
+/// The live holds by their number, which is the ledger's `seq` when they were taken: their order of age. All the rest
+/// is derived from them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
-    by_age: BTreeMap<u64, Hold>,
-    deadlines: Deadlines,
-    prepared: BTreeSet<(u64, u64)>,
+    by_age: Chunks<Packed>,
+    by_deadline: Chunks<Timed>,
+    by_preparation: Chunks<Timed>,
     units: u64,
     prepared_units: u64,
-    due: Due,
-    shortfall: Shortfall,
-    id_bytes: usize,
+}
+
+/// Where a hold stands in an order of time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timed {
+    pub(crate) time_ms: u64,
+    pub(crate) number: u64,
+    pub(crate) quantity: u64,
+}
+
+impl Entry for Timed {
+    type Key = (u64, u64);
+
+    fn key(&self) -> (u64, u64) {
+        (self.time_ms, self.number)
+    }
+
+    fn weight(&self) -> u64 {
+        self.quantity
+    }
 }
 
 impl PartialEq for Holds {
@@ -30,20 +41,17 @@ impl PartialEq for Holds {
 }
 
 impl Holds {
-    pub(crate) fn get(&self, number: u64) -> Option<&Hold> {
-        self.by_age.get(&number)
+    pub(crate) fn get(&self, number: u64) -> Option<&Packed> {
+        self.by_age.get(number)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Hold)> {
-        self.by_age.iter().map(|(&number, hold)| (number, hold))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Packed> {
+        self.by_age.iter()
     }
 
     /// Those younger than the hold with this number.
-    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, Hold)> {
-        (self
-            .by_age
-            .range((Bound::Excluded(number), Bound::Unbounded)))
-        .map(|(&number, hold)| (number, hold.clone()))
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Packed> {
+        self.by_age.after(number)
     }
 
     /// How many there are, those past due included.
@@ -61,96 +69,100 @@ impl Holds {
     }
 
     /// Units and holds that are past due.
-    pub(crate) fn due(&self, now_ms: u64) -> (u64, u64) {
-        self.due.count(&self.deadlines, now_ms)
+    pub(crate) fn due(&self, now_ms: u64) -> (u64, usize) {
+        self.by_deadline.sum_to((now_ms, u64::MAX))
     }
 
-    /// The holds with a deadline, earliest first, as (deadline, number, units).
-    pub(crate) fn by_deadline(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        self.deadlines
-            .iter()
-            .map(|(&(deadline_ms, number), &units)| (deadline_ms, number, units))
+    /// The holds that are past due, earliest deadline first.
+    pub(crate) fn overdue(&self, now_ms: u64) -> impl Iterator<Item = &Timed> {
+        (self.by_deadline.iter()).take_while(move |hold| hold.time_ms <= now_ms)
     }
 
-    /// The prepared holds, longest prepared first, as (since, number).
-    pub(crate) fn by_preparation(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.prepared.iter().copied()
+    /// The earliest deadline in Unix milliseconds.
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        self.by_deadline.first().map(|hold| hold.time_ms)
     }
 
-    /// Units of the hold that the count does not cover.
-    pub(crate) fn missing_from(&self, number: u64, quantity: u64) -> u64 {
-        self.shortfall.of(number, quantity)
+    /// The prepared holds, longest prepared first.
+    pub(crate) fn by_preparation(&self) -> impl Iterator<Item = &Timed> {
+        self.by_preparation.iter()
     }
 
-    /// Units that the count does not cover, in all.
-    #[cfg(test)]
-    pub(crate) fn missing(&self) -> u64 {
-        self.shortfall.missing()
+    /// Units of the hold with this number and of all older ones, without those past due.
+    pub(crate) fn units_to(&self, number: u64, now_ms: u64) -> u64 {
+        let due = self.overdue(now_ms).filter(|hold| hold.number <= number);
+        let due: u64 = due.map(|hold| hold.quantity).sum();
+        self.by_age.sum_to(number).0 - due
     }
 
-    pub(crate) fn insert(&mut self, number: u64, hold: Hold) {
+    pub(crate) fn insert(&mut self, hold: Packed) {
         self.units += hold.quantity;
-        self.id_bytes += hold.id.heap_bytes();
-        self.shortfall.added(number, hold.quantity);
-        self.index(number, hold.state, hold.quantity);
-        self.by_age.insert(number, hold);
+        self.index(&hold);
+        self.by_age.insert(hold);
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Hold> {
-        let hold = self.by_age.remove(&number)?;
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Packed> {
+        let hold = self.by_age.remove(number)?;
         self.units -= hold.quantity;
-        self.id_bytes -= hold.id.heap_bytes();
-        self.shortfall.removed(number, hold.quantity);
-        self.unindex(number, hold.state, hold.quantity);
+        self.unindex(&hold);
         Some(hold)
     }
 
-    pub(crate) fn set_state(&mut self, number: u64, state: State) {
-        let Some(hold) = self.by_age.get_mut(&number) else {
+    pub(crate) fn set_state(&mut self, number: u64, kind: Kind, time_ms: u64) {
+        let Some(hold) = self.by_age.get_mut(number) else {
             return;
         };
-        let (before, quantity) = (hold.state, hold.quantity);
-        hold.state = state;
-        self.unindex(number, before, quantity);
-        self.index(number, state, quantity);
+        let before = *hold;
+        let after = before.with(kind, time_ms);
+        *hold = after;
+        self.unindex(&before);
+        self.index(&after);
     }
 
-    /// To be called after every change of the holds or of the count.
-    pub(crate) fn settle(&mut self, on_hand: u64) {
-        self.shortfall
-            .settle(self.units.saturating_sub(on_hand), &self.by_age);
-    }
-
-    /// An estimate of the memory beyond `Self`, in bytes.
+    /// Its memory in bytes beyond `Self`.
     pub(crate) fn memory(&self) -> usize {
-        // Measured fill of a tree whose keys mostly arrive in order: six of eleven places.
-        const PER_HOLD: usize = 2 * (size_of::<(u64, Hold)>() + size_of::<((u64, u64), u64)>());
-        self.by_age.len() * PER_HOLD + self.id_bytes
+        self.by_age.memory() + self.by_deadline.memory() + self.by_preparation.memory()
     }
 
-    fn index(&mut self, number: u64, state: State, quantity: u64) {
-        match state {
-            State::Held { deadline_ms } => {
-                self.deadlines.insert((deadline_ms, number), quantity);
-                self.due.added(deadline_ms, quantity);
-            }
-            State::Prepared { since_ms } => {
-                self.prepared.insert((since_ms, number));
-                self.prepared_units += quantity;
-            }
+    pub(crate) fn parts(&mut self) -> [&mut dyn Renew; 3] {
+        [
+            &mut self.by_age,
+            &mut self.by_deadline,
+            &mut self.by_preparation,
+        ]
+    }
+
+    pub(crate) fn chunks(&self) -> usize {
+        self.by_age.chunks() + self.by_deadline.chunks() + self.by_preparation.chunks()
+    }
+
+    fn index(&mut self, hold: &Packed) {
+        let timed = Timed::of(hold);
+        if hold.kind() == Kind::Prepared {
+            self.prepared_units += hold.quantity;
+            self.by_preparation.insert(timed);
+        } else {
+            self.by_deadline.insert(timed);
         }
     }
 
-    fn unindex(&mut self, number: u64, state: State, quantity: u64) {
-        match state {
-            State::Held { deadline_ms } => {
-                self.deadlines.remove(&(deadline_ms, number));
-                self.due.removed(deadline_ms, quantity);
-            }
-            State::Prepared { since_ms } => {
-                self.prepared.remove(&(since_ms, number));
-                self.prepared_units -= quantity;
-            }
+    fn unindex(&mut self, hold: &Packed) {
+        let key = Timed::of(hold).key();
+        if hold.kind() == Kind::Prepared {
+            self.prepared_units -= hold.quantity;
+            self.by_preparation.remove(key);
+        } else {
+            self.by_deadline.remove(key);
+        }
+    }
+}
+
+impl Timed {
+    fn of(hold: &Packed) -> Self {
+        Self {
+            time_ms: hold.time_ms(),
+            number: hold.number,
+            quantity: hold.quantity,
         }
     }
 }
@@ -160,58 +172,38 @@ mod tests {
     use super::*;
     use crate::Id;
 
-    fn hold(id: u64, quantity: u64, deadline_ms: u64) -> Hold {
-        Hold {
-            id: Id::new(&id.to_be_bytes()).unwrap(),
-            quantity,
-            state: State::Held { deadline_ms },
-        }
+    fn hold(number: u64, quantity: u64, deadline_ms: u64) -> Packed {
+        let id = Id::new(&number.to_be_bytes()).unwrap();
+        Packed::new(number, &id, quantity, Kind::Held, deadline_ms)
     }
 
     #[test]
     fn what_is_due_is_counted_whichever_way_the_clock_moves() {
         let mut holds = Holds::default();
         for number in 1..=10 {
-            holds.insert(number, hold(number, number, number * 100));
+            holds.insert(hold(number, number, number * 100));
         }
         assert_eq!(holds.due(99), (0, 0));
         assert_eq!(holds.due(300), (1 + 2 + 3, 3));
         holds.remove(2);
         assert_eq!(holds.due(300), (4, 2));
-        holds.insert(11, hold(11, 50, 250));
+        holds.insert(hold(11, 50, 250));
         assert_eq!(holds.due(300), (54, 3));
         assert_eq!(holds.due(150), (1, 1));
         assert_eq!(holds.due(1_000), (53 + 50, 10));
     }
 
     #[test]
-    fn the_youngest_holds_are_short_and_the_oldest_are_covered_first() {
+    fn units_are_counted_by_age_without_those_past_due() {
         let mut holds = Holds::default();
         for number in 1..=4 {
-            holds.insert(number, hold(number, 10, 1_000));
+            holds.insert(hold(number, 10 * number, 1_000 - number));
         }
-        let short = |holds: &Holds| {
-            (1..=4)
-                .map(|n| holds.missing_from(n, 10))
-                .collect::<Vec<_>>()
-        };
-        holds.settle(40);
-        assert_eq!(short(&holds), [0, 0, 0, 0]);
-        holds.settle(15);
-        assert_eq!(short(&holds), [0, 5, 10, 10]);
-        holds.settle(22);
-        assert_eq!(short(&holds), [0, 0, 8, 10]);
-        holds.remove(1);
-        holds.settle(22);
-        assert_eq!(holds.missing(), 8);
-        assert_eq!(
-            (holds.missing_from(3, 10), holds.missing_from(4, 10)),
-            (0, 8)
-        );
-        holds.settle(0);
-        assert_eq!(holds.missing_from(2, 10), 10);
-        holds.settle(30);
-        assert_eq!(holds.missing(), 0);
-        assert_eq!(holds.missing_from(4, 10), 0);
+        holds.set_state(4, Kind::Prepared, 500);
+        let counted = |now_ms| [1, 2, 3, 4].map(|number| holds.units_to(number, now_ms));
+        assert_eq!(counted(0), [10, 30, 60, 100]);
+        assert_eq!(counted(997), [10, 30, 30, 70]);
+        assert_eq!(counted(2_000), [0, 0, 0, 40]);
+        assert_eq!((holds.units(), holds.prepared_units()), (100, 40));
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::allocator;
+
 /// The longest id, in bytes.
 pub const MAX_ID_BYTES: usize = 64;
 
@@ -13,7 +15,7 @@ pub struct Id(Form);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Form {
     Uuid([u8; 16]),
-    // Shared, because an id stands in the index of ids and in the hold itself.
+    // Shared, because an id goes from the command by way of the effect into the ledger.
     Bytes(Arc<[u8]>),
 }
 
@@ -51,12 +53,19 @@ impl Id {
         Self(Form::Uuid(uuid))
     }
 
-    /// Bytes on the heap beyond the id's own size: none for a UUID.
+    /// What it takes of the heap, in bytes: nothing for a UUID.
     pub(crate) fn heap_bytes(&self) -> usize {
         match &self.0 {
             Form::Uuid(_) => 0,
             // The two counters of the Arc stand before the bytes.
-            Form::Bytes(bytes) => bytes.len() + 2 * size_of::<usize>(),
+            Form::Bytes(bytes) => allocator::size(bytes.len() + 2 * size_of::<usize>()),
+        }
+    }
+
+    /// Moves what it has on the heap to a new place there.
+    pub(crate) fn renew(&mut self) {
+        if let Form::Bytes(bytes) = &mut self.0 {
+            *bytes = Arc::from(&bytes[..]);
         }
     }
 }

@@ -1,25 +1,24 @@
 //! The ledger of one SKU and how it is read.
 
-use std::collections::BTreeMap;
-
 use crate::adjustments::Adjustments;
 use crate::holds::Holds;
-use crate::{Effect, Hold, Id, Outcome};
+use crate::names::{Names, Room};
+use crate::outcomes::Outcomes;
+use crate::packed::Packed;
+use crate::{Adjustment, Effect, Hold, Id, Outcome};
 
 /// The stock of one SKU: the count, the live holds, and the outcomes of finished ones.
 ///
-/// Two ledgers are equal when every command would find them alike, whatever they have cached.
+/// Two ledgers are equal when every command would find them alike.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) on_hand: u64,
     pub(crate) sold: u64,
     pub(crate) seq: u64,
-    /// Every known hold id, with the number under which it is found among the holds or the outcomes. A number
-    /// is the `seq` at which the hold was taken, or ended, so no two are the same.
-    pub(crate) numbers: BTreeMap<Id, u64>,
     pub(crate) holds: Holds,
-    pub(crate) outcomes: BTreeMap<u64, Outcome>,
+    pub(crate) outcomes: Outcomes,
     pub(crate) adjustments: Adjustments,
+    pub(crate) names: Names,
 }
 
 impl PartialEq for Ledger {
@@ -28,6 +27,7 @@ impl PartialEq for Ledger {
             && self.holds == other.holds
             && self.outcomes == other.outcomes
             && self.adjustments == other.adjustments
+            && self.names.long_ids_equal(&other.names)
     }
 }
 
@@ -65,6 +65,13 @@ pub enum Standing {
     Finished(Outcome),
 }
 
+/// A hold that is known, with its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known {
+    Live(Packed),
+    Finished(Packed),
+}
+
 impl Ledger {
     /// The ledger's version: 0 before it was first counted, then one more with every change.
     #[must_use]
@@ -75,8 +82,7 @@ impl Ledger {
     /// Units that can be held at `now_ms`.
     #[must_use]
     pub fn available(&self, now_ms: u64) -> u64 {
-        let held = self.holds.units() - self.holds.due(now_ms).0;
-        self.on_hand.saturating_sub(held)
+        self.on_hand.saturating_sub(self.held(now_ms))
     }
 
     /// The ledger in numbers at `now_ms`.
@@ -91,7 +97,7 @@ impl Ledger {
             available: self.on_hand.saturating_sub(held),
             sold: self.sold,
             seq: self.seq,
-            holds: self.holds.len() as u64 - due_holds,
+            holds: (self.holds.len() - due_holds) as u64,
             shortfall: held.saturating_sub(self.on_hand),
         }
     }
@@ -99,70 +105,79 @@ impl Ledger {
     /// How the hold stands at `now_ms`.
     #[must_use]
     pub fn standing(&self, id: &Id, now_ms: u64) -> Standing {
-        let Some(&number) = self.numbers.get(id) else {
-            return Standing::Unknown;
-        };
-        match (self.holds.get(number), self.outcomes.get(&number)) {
-            (Some(hold), _) if hold.is_due(now_ms) => Standing::Due(hold.clone()),
-            (Some(hold), _) => Standing::Live(hold.clone()),
-            (None, Some(outcome)) => Standing::Finished(outcome.clone()),
-            (None, None) => Standing::Unknown,
+        match self.known(id) {
+            None => Standing::Unknown,
+            Some(Known::Live(hold)) if hold.is_due(now_ms) => Standing::Due(hold.hold(&self.names)),
+            Some(Known::Live(hold)) => Standing::Live(hold.hold(&self.names)),
+            Some(Known::Finished(hold)) => {
+                Standing::Finished(self.outcomes.outcome(&hold, &self.names))
+            }
         }
     }
 
     /// Prepared holds with the time since when, in Unix milliseconds, the longest prepared first.
     pub fn pending(&self) -> impl Iterator<Item = (u64, Hold)> {
-        self.holds
-            .by_preparation()
-            .filter_map(|(since_ms, number)| Some((since_ms, self.holds.get(number)?.clone())))
+        self.holds.by_preparation().filter_map(|prepared| {
+            let hold = self.holds.get(prepared.number)?;
+            Some((prepared.time_ms, hold.hold(&self.names)))
+        })
     }
 
     /// Since when, in Unix milliseconds, the longest prepared hold is.
     #[must_use]
     pub fn oldest_prepared_ms(&self) -> Option<u64> {
-        let (since_ms, _) = self.holds.by_preparation().next()?;
-        Some(since_ms)
+        let oldest = self.holds.by_preparation().next()?;
+        Some(oldest.time_ms)
     }
 
     /// The effect that expires what is due at `now_ms`, at most `limit` holds.
     #[must_use]
     pub fn overdue(&self, now_ms: u64, limit: usize) -> Option<Effect> {
-        let due = self
-            .holds
-            .by_deadline()
-            .take(limit)
-            .take_while(|(deadline_ms, ..)| *deadline_ms <= now_ms);
-        let count = due.count() as u64;
+        let count = self.holds.overdue(now_ms).take(limit).count() as u64;
         (count > 0).then_some(Effect::Expired {
             count,
             at_ms: now_ms,
         })
     }
 
-    /// How many entries it has: holds, outcomes, adjustment ids. What freeing it costs.
-    #[must_use]
-    pub fn entries(&self) -> usize {
-        self.holds.len() + self.outcomes.len() + self.adjustments.len()
-    }
-
-    /// An estimate of its memory in bytes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let outcomes = 2 * self.outcomes.len() * size_of::<(u64, Outcome)>();
-        let numbers = self.numbers.len() * size_of::<(Id, u64)>() * 3 / 2;
-        size_of::<Self>() + self.holds.memory() + outcomes + numbers + self.adjustments.memory()
-    }
-
-    /// Finished holds by their number, the oldest first.
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (u64, &Outcome)> {
-        self.outcomes
-            .iter()
-            .map(|(&number, outcome)| (number, outcome))
-    }
-
     /// How many finished holds it remembers.
     #[must_use]
     pub fn outcome_count(&self) -> usize {
         self.outcomes.len()
+    }
+
+    /// How many adjustment ids it remembers, returns among them.
+    #[must_use]
+    pub fn adjustment_count(&self) -> usize {
+        self.adjustments.len()
+    }
+
+    /// Units held, without holds past due.
+    pub(crate) fn held(&self, now_ms: u64) -> u64 {
+        self.holds.units() - self.holds.due(now_ms).0
+    }
+
+    /// The hold with this id, live or finished.
+    pub(crate) fn known(&self, id: &Id) -> Option<Known> {
+        self.names.find(id).find_map(|(room, number)| {
+            let known = match room {
+                Room::Live => Known::Live(*self.holds.get(number)?),
+                Room::Finished => Known::Finished(*self.outcomes.get(number)?),
+                Room::Adjustments => return None,
+            };
+            let (Known::Live(hold) | Known::Finished(hold)) = &known;
+            hold.is(id, &self.names).then_some(known)
+        })
+    }
+
+    /// The adjustment with this id.
+    pub(crate) fn adjustment(&self, id: &Id) -> Option<&Adjustment> {
+        self.names.find(id).find_map(|(room, number)| {
+            let known = match room {
+                Room::Adjustments => &self.adjustments.get(number)?.adjustment,
+                Room::Live | Room::Finished => return None,
+            };
+            (known.id == *id).then_some(known)
+        })
     }
 }

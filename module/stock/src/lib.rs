@@ -8,23 +8,27 @@
 //! The meaning of every command and outcome is in section 2 of the design, and in `docs/commands.md`.
 
 mod adjustments;
+mod allocator;
 mod apply;
+mod chunks;
 mod codec;
 mod command;
 mod decide;
-mod due;
 mod effect;
+mod footprint;
 mod hold;
 mod holds;
 mod id;
 mod ledger;
+mod names;
 mod outcome;
+mod outcomes;
+mod packed;
 mod page;
 mod policy;
 mod record;
 mod retention;
 mod returns;
-mod shortfall;
 mod text;
 
 pub use adjustments::Adjustment;
@@ -48,3 +52,6 @@ pub const MAX_UNITS: u64 = (1 << 53) - 1;
 /// The last version that a ledger can have, 2^53 - 1: beyond it nothing is applied and nothing is believed, so that
 /// whatever a ledger has come to can be written down and read again.
 pub(crate) const MAX_SEQ: u64 = (1 << 53) - 1;
+
+/// The last time that is believed, in Unix milliseconds: some 285,000 years from now.
+pub(crate) const MAX_TIME_MS: u64 = (1 << 53) - 1;

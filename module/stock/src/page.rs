@@ -1,6 +1,7 @@
 //! Live holds, a page at a time.
 
-use crate::{Hold, Ledger, State};
+use crate::packed::Kind;
+use crate::{Hold, Ledger};
 
 /// The most holds that one page looks at, so that no page takes long, however rare what it looks for.
 const LOOKED_AT: usize = 10_000;
@@ -24,10 +25,10 @@ pub enum StateFilter {
 }
 
 impl StateFilter {
-    fn takes(self, state: State) -> bool {
+    fn takes(self, kind: Kind) -> bool {
         match self {
-            Self::Held => matches!(state, State::Held { .. }),
-            Self::Prepared => matches!(state, State::Prepared { .. }),
+            Self::Held => kind == Kind::Held,
+            Self::Prepared => kind == Kind::Prepared,
         }
     }
 }
@@ -42,14 +43,14 @@ impl Ledger {
             next: 0,
         };
         let mut last = after;
-        for (looked_at, (number, hold)) in self.holds.after(after).enumerate() {
+        for (looked_at, hold) in self.holds.after(after).enumerate() {
             if page.holds.len() == count || looked_at == LOOKED_AT {
                 page.next = last;
                 break;
             }
-            last = number;
-            if state.is_none_or(|state| state.takes(hold.state)) {
-                page.holds.push((number, hold));
+            last = hold.number;
+            if state.is_none_or(|state| state.takes(hold.kind())) {
+                page.holds.push((hold.number, hold.hold(&self.names)));
             }
         }
         page

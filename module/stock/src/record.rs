@@ -1,7 +1,10 @@
 //! A ledger taken apart into records, from which it can be put together again.
 
-use crate::adjustments::Adjustment;
-use crate::{Ending, Hold, Id, Inconsistent, Ledger, MAX_SEQ, MAX_UNITS, Outcome, State};
+use crate::apply::require_time;
+use crate::packed::Packed;
+use crate::{
+    Adjustment, Ending, Hold, Id, Inconsistent, Ledger, MAX_SEQ, MAX_UNITS, Outcome, State,
+};
 
 /// A part of a ledger as it stands, for the RDB file and for the rewritten AOF. `Base` comes first, the others
 /// in any order. A `number` is the `seq` at which the hold was taken or ended.
@@ -47,19 +50,18 @@ impl Ledger {
             sold: self.sold,
             seq: self.seq,
         };
-        let holds = self.holds.iter().map(|(number, hold)| Record::Hold {
-            number,
-            hold: hold.clone(),
+        let holds = self.holds.iter().map(|hold| Record::Hold {
+            number: hold.number,
+            hold: hold.hold(&self.names),
         });
-        let outcomes = self.outcomes().map(|(number, outcome)| Record::Outcome {
-            number,
-            outcome: outcome.clone(),
+        let outcomes = self.outcomes.iter().map(|hold| Record::Outcome {
+            number: hold.number,
+            outcome: self.outcomes.outcome(hold, &self.names),
         });
-        let adjustments =
-            (self.adjustments.iter()).map(|(number, adjustment)| Record::Adjustment {
-                number,
-                adjustment: adjustment.clone(),
-            });
+        let adjustments = (self.adjustments.iter()).map(|known| Record::Adjustment {
+            number: known.number,
+            adjustment: known.adjustment.clone(),
+        });
         std::iter::once(base)
             .chain(holds)
             .chain(outcomes)
@@ -91,7 +93,9 @@ impl Ledger {
             Record::Base { on_hand, sold, seq } => self.restore_base(*on_hand, *sold, *seq)?,
             Record::Hold { number, hold } => {
                 self.require_free(*number, &hold.id)?;
-                self.take(*number, &hold.id, hold.quantity, hold.state)?;
+                let (kind, time_ms) = hold.state.into();
+                self.require_sound(hold.quantity, kind, time_ms)?;
+                self.take(*number, &hold.id, hold.quantity, kind, time_ms);
             }
             Record::Outcome { number, outcome } => {
                 self.require_free(*number, &outcome.id)?;
@@ -101,17 +105,17 @@ impl Ledger {
                 if outcome.returned > outcome.sold() {
                     return Err(Inconsistent("more came back than was sold"));
                 }
-                self.remember(*number, outcome.clone());
+                require_time(outcome.at_ms)?;
+                let (kind, quantity) = (outcome.ending.into(), outcome.quantity);
+                let hold = Packed::new(*number, &outcome.id, quantity, kind, outcome.at_ms);
+                self.remember(hold, &outcome.id, outcome.returned);
             }
             Record::Adjustment { number, adjustment } => {
                 self.require_past(*number)?;
-                if self.adjustments.conflicts(*number, &adjustment.id) {
-                    return Err(Inconsistent("the adjustment is known already"));
-                }
-                self.adjustments.insert(*number, adjustment.clone());
+                self.require_new_adjustment(*number, &adjustment.id, adjustment.at_ms)?;
+                self.remember_adjustment(*number, adjustment.clone());
             }
         }
-        self.holds.settle(self.on_hand);
         Ok(())
     }
 
@@ -129,23 +133,16 @@ impl Ledger {
     fn take_out(&mut self, record: &Record) {
         match record {
             Record::Base { .. } => *self = Self::default(),
-            Record::Hold { number, hold } => {
-                self.holds.remove(*number);
-                self.numbers.remove(&hold.id);
-            }
-            Record::Outcome { number, outcome } => {
-                self.outcomes.remove(number);
-                self.numbers.remove(&outcome.id);
-            }
-            Record::Adjustment { number, .. } => self.adjustments.remove(*number),
+            Record::Hold { number, hold } => self.drop_live(*number, &hold.id),
+            Record::Outcome { number, outcome } => self.drop_finished(*number, &outcome.id),
+            Record::Adjustment { number, .. } => self.drop_adjustment(*number),
         }
-        self.holds.settle(self.on_hand);
     }
 
     fn require_free(&self, number: u64, id: &Id) -> Result<(), Inconsistent> {
         self.require_past(number)?;
         self.require_unknown(id)?;
-        if self.holds.get(number).is_some() || self.outcomes.contains_key(&number) {
+        if self.holds.get(number).is_some() || self.outcomes.get(number).is_some() {
             return Err(Inconsistent("its number is taken"));
         }
         Ok(())

@@ -54,15 +54,15 @@ impl Ledger {
     #[must_use]
     pub fn forgettable(&self, retention: &Retention, now_ms: u64, limit: usize) -> Option<Effect> {
         let kept = self.outcome_count();
-        let outcomes = (self.outcomes().take(limit).enumerate())
-            .take_while(|(gone, (_, outcome))| {
-                retention.outcome_goes_ms(outcome.at_ms, kept - gone) <= now_ms
+        let outcomes = (self.outcomes.iter().take(limit).enumerate())
+            .take_while(|(gone, outcome)| {
+                retention.outcome_goes_ms(outcome.time_ms(), kept - gone) <= now_ms
             })
             .count() as u64;
         let kept = self.adjustments.len();
         let adjustments = (self.adjustments.iter().take(limit).enumerate())
-            .take_while(|(gone, (_, adjustment))| {
-                retention.adjustment_goes_ms(adjustment.at_ms, kept - gone) <= now_ms
+            .take_while(|(gone, known)| {
+                retention.adjustment_goes_ms(known.adjustment.at_ms, kept - gone) <= now_ms
             })
             .count() as u64;
         (outcomes + adjustments > 0).then_some(Effect::Forgotten {
@@ -74,17 +74,13 @@ impl Ledger {
     /// When something falls due next in this ledger, a hold or a memory; `None` when nothing will.
     #[must_use]
     pub fn next_event_ms(&self, retention: &Retention) -> Option<u64> {
-        let deadline = self
-            .holds
-            .by_deadline()
-            .next()
-            .map(|(deadline_ms, ..)| deadline_ms);
+        let deadline = self.holds.next_deadline_ms();
         let outcome = self
-            .outcomes()
-            .next()
-            .map(|(_, outcome)| retention.outcome_goes_ms(outcome.at_ms, self.outcome_count()));
-        let adjustment = (self.adjustments.iter().next()).map(|(_, adjustment)| {
-            retention.adjustment_goes_ms(adjustment.at_ms, self.adjustments.len())
+            .outcomes
+            .first()
+            .map(|outcome| retention.outcome_goes_ms(outcome.time_ms(), self.outcomes.len()));
+        let adjustment = self.adjustments.first().map(|known| {
+            retention.adjustment_goes_ms(known.adjustment.at_ms, self.adjustments.len())
         });
         [deadline, outcome, adjustment].into_iter().flatten().min()
     }

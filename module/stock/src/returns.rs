@@ -1,8 +1,9 @@
 //! How units that were sold come back: decided and applied in one place, because both ask the same question.
 
-use crate::adjustments::Adjustment;
+use crate::ledger::Known;
 use crate::{
-    Decision, Effect, Ending, Id, Inconsistent, Ledger, MAX_UNITS, Misuse, Standing, Word,
+    Adjustment, Decision, Effect, Ending, Id, Inconsistent, Ledger, MAX_UNITS, Misuse, Standing,
+    Word,
 };
 
 impl Ledger {
@@ -13,7 +14,7 @@ impl Ledger {
         quantity: u64,
         now_ms: u64,
     ) -> Result<Decision, Misuse> {
-        if let Some(known) = self.adjustments.get(return_id) {
+        if let Some(known) = self.adjustment(return_id) {
             same_return(known, id, quantity)?;
             return Ok(Decision::replayed(Word::Returned, 0));
         }
@@ -59,24 +60,23 @@ impl Ledger {
         quantity: u64,
         at_ms: u64,
     ) -> Result<(), Inconsistent> {
-        let number = self.numbers.get(id).copied().unwrap_or_default();
-        let outcome = self
-            .outcomes
-            .get_mut(&number)
-            .filter(|outcome| quantity > 0 && quantity <= outcome.returnable())
-            .ok_or(Inconsistent("the hold did not sell so many units"))?;
+        let Some(Known::Finished(hold)) = self.known(id) else {
+            return Err(Inconsistent("there is no such finished hold"));
+        };
+        let outcome = self.outcomes.outcome(&hold, &self.names);
+        if quantity == 0 || quantity > outcome.returnable() {
+            return Err(Inconsistent("the hold did not sell so many units"));
+        }
         let sold = self.sold.checked_sub(quantity);
         let sold = sold.ok_or(Inconsistent("fewer units were sold"))?;
         if self.on_hand + quantity > MAX_UNITS {
             return Err(Inconsistent("the count is too large"));
         }
-        if self.adjustments.conflicts(seq, return_id) {
-            return Err(Inconsistent("the adjustment is known already"));
-        }
-        outcome.returned += quantity;
+        self.require_new_adjustment(seq, return_id, at_ms)?;
+        self.outcomes.add_returned(hold.number, quantity);
         self.on_hand += quantity;
         self.sold = sold;
-        self.adjustments.insert(
+        self.remember_adjustment(
             seq,
             Adjustment {
                 id: return_id.clone(),

@@ -169,7 +169,7 @@ fn outcomes_are_forgotten_by_age_and_never_before_a_hold_could_end() {
         }
     );
     ledger.apply(&effect).expect("they are there");
-    assert_eq!(ledger.entries(), 3);
+    assert_eq!(ledger.outcome_count(), 3);
     assert_eq!(ledger.next_event_ms(&few), Some(1_002 + LONGEST_HOLD_MS));
 }
 

@@ -25,6 +25,8 @@ pub struct RedisOptions {
     pub module_args: Vec<String>,
     /// Further arguments of the server, such as `["--appendonly", "no"]`; they win over the file.
     pub args: Vec<String>,
+    /// Environment variables of the server.
+    pub envs: Vec<(String, String)>,
     /// The port of the primary on 127.0.0.1 that this one is a replica of.
     pub replica_of: Option<u16>,
 }
@@ -37,6 +39,7 @@ impl Default for RedisOptions {
             module: true,
             module_args: Vec::new(),
             args: Vec::new(),
+            envs: Vec::new(),
             replica_of: None,
         }
     }
@@ -168,6 +171,9 @@ fn launch(private: &Private) -> Result<Launch> {
             .arg("--loadmodule")
             .arg(module_path()?)
             .args(&options.module_args);
+    }
+    for (name, value) in &options.envs {
+        launch = launch.env(name, value);
     }
     Ok(launch)
 }

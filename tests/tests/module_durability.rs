@@ -4,7 +4,7 @@ mod module_support;
 
 use anyhow::Result;
 use holdfast_tests::redis::Redis;
-use module_support::{ask, ask_bytes, digest, eventually, redis, stock};
+use module_support::{ask, ask_bytes, digest, eventually, redis, rewrite_aof, stock};
 use redis::Connection;
 
 /// Stock with holds of both states, every outcome, adjustments and a shortfall, and a session with everything.
@@ -153,15 +153,7 @@ fn a_rewritten_append_only_file_brings_everything_back() -> Result<()> {
         let c = &mut redis.connection()?;
         fill(c);
         settle(c)?;
-        ask(c, "BGREWRITEAOF");
-        eventually("the rewrite", || {
-            let info = ask(c, "INFO persistence");
-            let over = info.contains("aof_rewrite_in_progress:0")
-                && info.contains("aof_rewrite_scheduled:0");
-            Ok(over
-                && info.contains("aof_last_bgrewrite_status:ok")
-                && !info.contains("aof_rewrites:0"))
-        })?;
+        rewrite_aof(c)?;
         survives_a_restart(&redis)?;
     }
     Ok(())

@@ -1,34 +1,19 @@
-//! Holds fall due by the sweep, wherever their key went, and only on a primary that may write.
+//! Holds fall due by the sweep, whatever the server is doing at that time.
 
 mod module_support;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::Result;
-use module_support::{ask, ask_bytes, digest, eventually, in_step, redis, replica, stock};
-use redis::Connection;
-
-/// Starts a hold that is soon over, and returns the `seq` that the sweep must raise.
-fn expiring(c: &mut Connection, key: &str) -> i64 {
-    ask(c, &format!("INV.SET {key} 5"));
-    ask(c, &format!("INV.RESERVE {key} o1 2 PX 1000"));
-    stock(c, key, "seq")
-}
-
-fn now_ms(c: &mut Connection) -> Result<i64> {
-    let (seconds, microseconds): (i64, i64) = redis::cmd("TIME").query(c)?;
-    Ok(seconds * 1_000 + microseconds / 1_000)
-}
-
-/// Whether the sweep came by, which only `seq` tells: reads leave holds past due out in any case.
-fn swept(c: &mut Connection, key: &str, seq: i64) -> bool {
-    stock(c, key, "seq") == seq + 1 && stock(c, key, "available") == 5
-}
+use module_support::deadlines::{expiring, now_ms, sweep_comes_by, sweeps_after};
+use module_support::{ask, eventually, is_sound, redis, rewrite_aof, stock};
 
 #[test]
 fn the_sweep_gives_back_what_is_due() -> Result<()> {
     let redis = redis(&[])?;
     let c = &mut redis.connection()?;
-    let seq = expiring(c, "a");
-    eventually("the sweep", || Ok(swept(c, "a", seq)))?;
+    expiring(c, "a", 1_000);
+    sweep_comes_by(c, "a")?;
     assert_eq!(
         ask(c, "INV.HOLD a o1"),
         "id o1 state EXPIRED quantity 2 deadline 0"
@@ -37,104 +22,7 @@ fn the_sweep_gives_back_what_is_due() -> Result<()> {
 }
 
 #[test]
-fn a_deadline_follows_its_key() -> Result<()> {
-    let redis = redis(&[])?;
-    let c = &mut redis.connection()?;
-    let seq = expiring(c, "renamed");
-    ask(c, "RENAME renamed to");
-    expiring(c, "original");
-    ask(c, "COPY original copy");
-    expiring(c, "moved");
-    ask(c, "MOVE moved 3");
-    // Valkey 8.1 leaves the connection in the other database (valkey-io/valkey#4024).
-    ask(c, "SELECT 0");
-    expiring(c, "dumped");
-    let dump: Vec<u8> = redis::cmd("DUMP").arg("dumped").query(c)?;
-    ask(c, "DEL dumped");
-    ask_bytes(c, &[b"RESTORE", b"restored", b"0", &dump]);
-    for key in ["to", "original", "copy", "restored"] {
-        eventually(key, || Ok(swept(c, key, seq)))?;
-    }
-    ask(c, "SELECT 3");
-    eventually("moved", || Ok(swept(c, "moved", seq)))?;
-
-    ask(c, "SELECT 5");
-    expiring(c, "swapped");
-    ask(c, "SWAPDB 5 6");
-    ask(c, "SELECT 6");
-    eventually("swapped", || Ok(swept(c, "swapped", seq)))?;
-
-    expiring(c, "flushed");
-    ask(c, "FLUSHALL");
-    let seq = expiring(c, "flushed");
-    eventually("flushed", || Ok(swept(c, "flushed", seq)))
-}
-
-#[test]
-fn a_deadline_survives_a_restart() -> Result<()> {
-    for args in [
-        ["--save", "3600 1000000", "--appendonly", "no"],
-        ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"],
-    ] {
-        let redis = redis(&args)?;
-        let c = &mut redis.connection()?;
-        ask(c, "INV.SET a 5");
-        ask(c, "INV.RESERVE a o1 2 PX 1500");
-        let seq = stock(c, "a", "seq");
-        redis.server()?.stop()?;
-        redis.start_again()?;
-        let c = &mut redis.connection()?;
-        eventually("the sweep", || Ok(swept(c, "a", seq)))?;
-    }
-    Ok(())
-}
-
-#[test]
-fn a_replica_follows_the_primary_and_never_decides() -> Result<()> {
-    let primary = redis(&[])?;
-    let replica = replica(&primary, &[])?;
-    let (c, r) = (&mut primary.connection()?, &mut replica.connection()?);
-    expiring(c, "a");
-    in_step(&primary, &replica)?;
-    // The primary is paused, so nobody sweeps; both show that the hold is over all the same.
-    ask(c, "CLIENT PAUSE 60000 WRITE");
-    let seq = stock(c, "a", "seq");
-    eventually("the deadline", || {
-        Ok(stock(r, "a", "available") == 5 && stock(c, "a", "available") == 5)
-    })?;
-    let due = now_ms(c)?;
-    eventually("several ticks of the sweep", || Ok(now_ms(c)? > due + 500))?;
-    assert_eq!((stock(c, "a", "seq"), stock(r, "a", "seq")), (seq, seq));
-    assert_eq!(digest(c, "a"), digest(r, "a"));
-    ask(c, "CLIENT UNPAUSE");
-    eventually("the sweep", || Ok(swept(c, "a", seq)))?;
-    in_step(&primary, &replica)?;
-    assert_eq!(digest(c, "a"), digest(r, "a"));
-    assert_eq!(stock(r, "a", "seq"), seq + 1);
-    Ok(())
-}
-
-#[test]
-fn a_promoted_replica_sweeps_what_it_has_learned() -> Result<()> {
-    let primary = redis(&[])?;
-    ask(&mut primary.connection()?, "INV.SET early 5");
-    ask(&mut primary.connection()?, "INV.RESERVE early o1 2 PX 3000");
-    let replica = replica(&primary, &[])?;
-    let c = &mut primary.connection()?;
-    ask(c, "INV.SET late 5");
-    ask(c, "INV.RESERVE late o1 2 PX 3000");
-    in_step(&primary, &replica)?;
-    primary.server()?.kill()?;
-    let r = &mut replica.connection()?;
-    ask(r, "REPLICAOF NO ONE");
-    for key in ["early", "late"] {
-        eventually(key, || Ok(swept(r, key, 2)))?;
-    }
-    Ok(())
-}
-
-#[test]
-fn ten_thousand_holds_due_at_once_stop_nobody() -> Result<()> {
+fn ten_thousand_holds_due_at_once_are_all_given_back() -> Result<()> {
     let redis = redis(&[])?;
     let c = &mut redis.connection()?;
     ask(c, "INV.SET a 10000");
@@ -152,8 +40,68 @@ fn ten_thousand_holds_due_at_once_stop_nobody() -> Result<()> {
     let replies: Vec<redis::Value> = pipeline.query(c)?;
     assert_eq!(replies.len(), 10_000);
     assert_eq!(stock(c, "a", "seq"), 10_001);
-    ask(c, "CONFIG RESETSTAT");
     eventually("the sweep", || Ok(stock(c, "a", "seq") == 20_001))?;
     assert_eq!(stock(c, "a", "available"), 10_000);
+    Ok(())
+}
+
+#[test]
+fn a_paused_server_sweeps_when_the_pause_is_over() -> Result<()> {
+    let redis = redis(&[])?;
+    let c = &mut redis.connection()?;
+    for (key, pause, end) in [
+        ("ended", "CLIENT PAUSE 60000 WRITE", "CLIENT UNPAUSE"),
+        ("over", "CLIENT PAUSE 2500 WRITE", "PING"),
+    ] {
+        expiring(c, key, 500);
+        let due = now_ms(c)? + 500;
+        assert_eq!(ask(c, pause), "OK");
+        sweeps_after(c, due)?;
+        assert_eq!(stock(c, key, "available"), 5, "a read leaves it out");
+        assert_eq!(stock(c, key, "seq"), 2, "the sweep must wait");
+        ask(c, end);
+        sweep_comes_by(c, key)?;
+    }
+    // A pause of everything lets no read through either; the sweep must know of it all the same.
+    expiring(c, "all", 500);
+    ask(c, "CLIENT PAUSE 1500 ALL");
+    sweep_comes_by(c, "all")?;
+    is_sound(&redis)
+}
+
+#[test]
+fn a_deadline_survives_a_restart() -> Result<()> {
+    let rdb = ["--save", "3600 1000000", "--appendonly", "no"];
+    let aof = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
+    let aof_with_rdb = ["--appendonly", "yes", "--aof-use-rdb-preamble", "yes"];
+    for (args, rewritten) in [
+        (rdb, false),
+        (aof, false),
+        (aof, true),
+        (aof_with_rdb, true),
+    ] {
+        let redis = redis(&args)?;
+        let c = &mut redis.connection()?;
+        expiring(c, "later", 4_000);
+        ask(c, "SELECT 9");
+        expiring(c, "elsewhere", 4_000);
+        expiring(c, "while-down", 700);
+        let due = now_ms(c)? + 700;
+        if rewritten {
+            rewrite_aof(c)?;
+        }
+        redis.server()?.stop()?;
+        eventually("the deadline", || {
+            Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64 > due)
+        })?;
+        redis.start_again()?;
+        let c = &mut redis.connection()?;
+        sweep_comes_by(c, "later")?;
+        ask(c, "SELECT 9");
+        for key in ["elsewhere", "while-down"] {
+            sweep_comes_by(c, key)?;
+        }
+        is_sound(&redis)?;
+    }
     Ok(())
 }

@@ -2,21 +2,23 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use redis_module::raw;
 
 use super::{Arg, Context, api, guard};
 
+/// The timer that runs, and when it was started, in Unix milliseconds. Only the server's main thread uses them.
+static TIMER: AtomicU64 = AtomicU64::new(0);
+static STARTED_MS: AtomicU64 = AtomicU64::new(0);
+
 /// Starts the timer and subscribes to the events; false if the server refused.
 pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
+    let kinds = raw::REDISMODULE_NOTIFY_GENERIC | raw::REDISMODULE_NOTIFY_LOADED;
     // SAFETY: the context is that of loading; the callbacks live as long as the module.
     unsafe {
         let told = [
-            api!(RedisModule_SubscribeToKeyspaceEvents)(
-                context,
-                raw::REDISMODULE_NOTIFY_GENERIC,
-                Some(key_event),
-            ),
+            api!(RedisModule_SubscribeToKeyspaceEvents)(context, kinds, Some(key_event)),
             api!(RedisModule_SubscribeToServerEvent)(
                 context,
                 event(raw::REDISMODULE_EVENT_FLUSHDB),
@@ -29,8 +31,8 @@ pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
             ),
             api!(RedisModule_SubscribeToServerEvent)(
                 context,
-                event(raw::REDISMODULE_EVENT_REPL_ASYNC_LOAD),
-                Some(loads_beside),
+                event(raw::REDISMODULE_EVENT_CRON_LOOP),
+                Some(cron),
             ),
         ];
         start_timer(context, crate::config::sweep_tick_ms());
@@ -48,7 +50,34 @@ fn event(id: u64) -> raw::RedisModuleEvent {
 unsafe fn start_timer(context: *mut raw::RedisModuleCtx, in_ms: u64) {
     let in_ms = i64::try_from(in_ms).unwrap_or(i64::MAX);
     // SAFETY: the caller's; the callback takes no data.
-    unsafe { api!(RedisModule_CreateTimer)(context, in_ms, Some(tick), null_mut()) };
+    let timer = unsafe { api!(RedisModule_CreateTimer)(context, in_ms, Some(tick), null_mut()) };
+    TIMER.store(timer, Relaxed);
+    // SAFETY: the caller's.
+    STARTED_MS.store(
+        unsafe { Context::from_raw(context) }.map_or(0, |context| context.now_ms()),
+        Relaxed,
+    );
+}
+
+/// Starts the timer anew when the clock has gone back. Redis 7.0 goes by that clock and would wait until it is again
+/// where it was; the server's own cron does not.
+unsafe extern "C" fn cron(
+    raw: *mut raw::RedisModuleCtx,
+    _: raw::RedisModuleEvent,
+    _: u64,
+    _: *mut c_void,
+) {
+    guard(|| {
+        // SAFETY: the server lends the context for this call.
+        let context = unsafe { Context::from_raw(raw) };
+        if context.is_some_and(|context| context.now_ms() < STARTED_MS.load(Relaxed)) {
+            // SAFETY: as above; a timer that is gone is refused.
+            unsafe {
+                api!(RedisModule_StopTimer)(raw, TIMER.load(Relaxed), null_mut());
+                start_timer(raw, crate::config::sweep_tick_ms());
+            }
+        }
+    });
 }
 
 unsafe extern "C" fn tick(raw: *mut raw::RedisModuleCtx, _: *mut c_void) {
@@ -97,20 +126,6 @@ unsafe extern "C" fn flushed(
         let info = unsafe { data.cast::<raw::RedisModuleFlushInfoV1>().as_ref() };
         guard(|| crate::events::flushed(info.map(|info| info.dbnum).filter(|db| *db >= 0)));
     }
-}
-
-unsafe extern "C" fn loads_beside(
-    _: *mut raw::RedisModuleCtx,
-    _: raw::RedisModuleEvent,
-    subevent: u64,
-    _: *mut c_void,
-) {
-    guard(|| match subevent {
-        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_STARTED => crate::events::loads_beside(),
-        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_ABORTED => crate::events::loaded_beside(false),
-        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED => crate::events::loaded_beside(true),
-        _ => {}
-    });
 }
 
 unsafe extern "C" fn swapped(

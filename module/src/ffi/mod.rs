@@ -12,7 +12,6 @@ mod config;
 mod context;
 mod datatype;
 mod events;
-mod info;
 mod key;
 mod load;
 mod register;

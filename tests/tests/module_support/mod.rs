@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod deadlines;
 pub mod numbers;
 
 use std::time::Duration;
@@ -25,6 +26,11 @@ pub fn replica(primary: &Redis, args: &[&str]) -> Result<Redis> {
 }
 
 fn start(args: &[&str], replica_of: Option<u16>) -> Result<Redis> {
+    Redis::start_private(options(args, replica_of))
+}
+
+/// How [`redis`] and [`replica`] start theirs.
+pub fn options(args: &[&str], replica_of: Option<u16>) -> RedisOptions {
     let own = [
         "--enable-debug-command",
         "yes",
@@ -38,26 +44,20 @@ fn start(args: &[&str], replica_of: Option<u16>) -> Result<Redis> {
         .chain(args)
         .map(|arg| (*arg).to_owned())
         .collect();
-    Redis::start_private(RedisOptions {
+    RedisOptions {
         args,
         replica_of,
         ..RedisOptions::default()
-    })
+    }
 }
 
 /// Waits until the replica has everything that the primary has sent.
 pub fn in_step(primary: &Redis, replica: &Redis) -> Result<()> {
     let (mut primary, mut replica) = (primary.connection()?, replica.connection()?);
     eventually("the replica to be in step", || {
-        let offset = |connection: &mut Connection, name: &str| -> Result<Option<String>> {
-            let info: String = redis::cmd("INFO").arg("replication").query(connection)?;
-            Ok(info
-                .lines()
-                .find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())))
-        };
-        let sent = offset(&mut primary, "master_repl_offset:")?;
-        let up = offset(&mut replica, "master_link_status:")?.as_deref() == Some("up");
-        Ok(up && sent == offset(&mut replica, "slave_repl_offset:")?)
+        let sent = info(&mut primary, "replication", "master_repl_offset")?;
+        let up = info(&mut replica, "replication", "master_link_status")?.as_deref() == Some("up");
+        Ok(up && sent == info(&mut replica, "replication", "slave_repl_offset")?)
     })
 }
 
@@ -106,6 +106,39 @@ pub fn stock(connection: &mut Connection, key: &str, field: &str) -> i64 {
 /// The digest of one key, over everything that its value is made of.
 pub fn digest(connection: &mut Connection, key: &str) -> String {
     ask(connection, &format!("DEBUG DIGEST-VALUE {key}"))
+}
+
+/// One field of INFO.
+pub fn info(connection: &mut Connection, section: &str, name: &str) -> Result<Option<String>> {
+    let info: String = redis::cmd("INFO").arg(section).query(connection)?;
+    Ok(info.lines().find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(':')?;
+        Some(value.trim().to_owned())
+    }))
+}
+
+/// Has the AOF written anew, and waits until it is.
+pub fn rewrite_aof(connection: &mut Connection) -> Result<()> {
+    ask(connection, "BGREWRITEAOF");
+    eventually("the rewrite", || {
+        let info = ask(connection, "INFO persistence");
+        let over =
+            info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0");
+        Ok(over
+            && info.contains("aof_last_bgrewrite_status:ok")
+            && !info.contains("aof_rewrites:0"))
+    })
+}
+
+/// Checks that the server still answers and that its log tells of no crash and of no bug that was caught.
+pub fn is_sound(redis: &Redis) -> Result<()> {
+    assert_eq!(ask(&mut redis.connection()?, "PING"), "PONG");
+    let log = std::fs::read(redis.server()?.home().path("log"))?;
+    let log = String::from_utf8_lossy(&log);
+    for trouble in ["BUG REPORT", "ASSERTION FAILED", "a bug was caught"] {
+        assert!(!log.contains(trouble), "{trouble}: {log}");
+    }
+    Ok(())
 }
 
 /// A reply as a short text, as [`ask`] returns it.

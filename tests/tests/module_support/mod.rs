@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod deadlines;
+pub mod dump;
 pub mod numbers;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use anyhow::Result;
 use holdfast_tests::redis::Redis;
-use module_support::{ask, ask_bytes, eventually, redis, stock};
+use module_support::{ask, ask_bytes, eventually, redis, replays_touch_no_watch, stock};
 use redis::Connection;
 
 static REDIS: LazyLock<Redis> = LazyLock::new(|| redis(&[]).expect("a Redis with the module"));
@@ -371,33 +371,7 @@ fn transactions_and_scripts_see_the_same_commands() {
 
 #[test]
 fn a_replay_touches_no_watch_and_a_change_does() -> Result<()> {
-    let (c, watcher) = (&mut connection(), &mut connection());
-    ask(c, "INV.SET watch 5");
-    ask(c, "INV.RESERVE watch o1 2");
-    let mut survives = |command: &str| {
-        ask(watcher, "WATCH watch");
-        ask(c, command);
-        ask(watcher, "MULTI");
-        ask(watcher, "PING");
-        ask(watcher, "EXEC") == "PONG"
-    };
-    for replay in [
-        "RESERVE watch o1 2",
-        "RESERVE watch o2 9",
-        "RESERVE watch o1 3",
-        "GET watch",
-        "SET watch 5",
-    ] {
-        assert!(
-            survives(&format!("INV.{replay}")),
-            "{replay} must not touch WATCH"
-        );
-    }
-    assert!(
-        !survives("INV.RELEASE watch o1"),
-        "a change must touch WATCH"
-    );
-    Ok(())
+    replays_touch_no_watch(&mut connection(), &mut connection())
 }
 
 #[test]

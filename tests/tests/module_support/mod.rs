@@ -9,7 +9,7 @@ pub mod numbers;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use holdfast_tests::redis::{Redis, RedisOptions};
 use holdfast_tests::wait;
 use redis::{Connection, Value};
@@ -139,6 +139,33 @@ pub fn is_sound(redis: &Redis) -> Result<()> {
     for trouble in ["BUG REPORT", "ASSERTION FAILED", "a bug was caught"] {
         assert!(!log.contains(trouble), "{trouble}: {log}");
     }
+    Ok(())
+}
+
+/// Requires that what changes nothing leaves a WATCH of the key alone, and that a change does not.
+pub fn replays_touch_no_watch(c: &mut Connection, watcher: &mut Connection) -> Result<()> {
+    ask(c, "INV.SET watch 5");
+    ask(c, "INV.RESERVE watch o1 2");
+    let mut survives = |command: &str| {
+        ask(watcher, "WATCH watch");
+        ask(c, command);
+        ask(watcher, "MULTI");
+        ask(watcher, "PING");
+        ask(watcher, "EXEC") == "PONG"
+    };
+    for replay in [
+        "INV.RESERVE watch o1 2",
+        "INV.RESERVE watch o2 9",
+        "INV.RESERVE watch o1 3",
+        "INV.GET watch",
+        "INV.SET watch 5",
+    ] {
+        ensure!(survives(replay), "{replay} must not touch WATCH");
+    }
+    ensure!(
+        !survives("INV.RELEASE watch o1"),
+        "a change must touch WATCH"
+    );
     Ok(())
 }
 

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use redis::Connection;
 use todc_utils::linearizability::history::Action;
 
+use super::specification::{Command, ON_HAND, Operation, Reply, units};
 use crate::module_support::ask;
 use crate::module_support::numbers::Numbers;
-use crate::specification::{Command, ON_HAND, Operation, Reply, units};
 
 /// Calls and responses in the order in which they happened, each with its client.
 pub type Actions = Vec<(usize, Action<Operation>)>;
@@ -27,12 +27,11 @@ pub enum Deadlines {
     Near,
 }
 
-/// Lets each connection's client send so many random commands to the key, all at once.
+/// Lets each connection's client send random commands to the key, all at once.
 pub fn record(
     connections: &mut [Connection],
     key: &str,
     seed: u64,
-    commands: usize,
     deadlines: Deadlines,
 ) -> Result<Actions> {
     ask(&mut connections[0], &format!("INV.SET {key} {ON_HAND}"));
@@ -40,6 +39,11 @@ pub fn record(
     let note = |client, action| {
         let mut actions = actions.lock().unwrap_or_else(PoisonError::into_inner);
         actions.push((client, action));
+    };
+    // Deadlines need some time to pass; without them, short histories are judged faster.
+    let commands = match deadlines {
+        Deadlines::Far => 10,
+        Deadlines::Near => 40,
     };
     let start = Barrier::new(connections.len());
     std::thread::scope(|scope| {

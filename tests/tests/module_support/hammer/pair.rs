@@ -12,8 +12,8 @@ use holdfast_tests::redis::{Redis, RedisOptions};
 use holdfast_tests::{ports, wait};
 use redis::Connection;
 
+use super::snapshot::Snapshot;
 use crate::module_support::{ask, eventually, in_step};
-use crate::snapshot::Snapshot;
 
 /// Two servers with a file each; one is the primary of the other.
 pub struct Pair {

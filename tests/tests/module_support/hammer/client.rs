@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use anyhow::{Context, Result, bail, ensure};
 use redis::{Cmd, Connection, Value};
 
-use crate::commands::{self, Line, command, line};
+use super::commands::{self, Line, command, line};
+use super::pair::Pair;
+use super::parameters::Parameters;
+use super::payload::damage;
+use super::server_commands::{DATABASES, common, rare};
 use crate::module_support::numbers::Numbers;
 use crate::module_support::text;
-use crate::pair::Pair;
-use crate::parameters::Parameters;
-use crate::payload::damage;
-use crate::server_commands::{DATABASES, common, rare};
 
 /// Runs the commands in ARGV, each after the number of its words, and returns what errors they met.
 const SCRIPT: &str = "

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use holdfast_tests::redis::Redis;
 
-use crate::commands::all_keys;
+use super::commands::all_keys;
+use super::server_commands::DATABASES;
 use crate::module_support::ask;
-use crate::server_commands::DATABASES;
 
 /// The digest of the whole dataset and that of each key, over everything that its value is made of.
 pub struct Snapshot {

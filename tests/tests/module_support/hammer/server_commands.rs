@@ -1,6 +1,6 @@
 //! The server's own commands, as they meet the module's keys.
 
-use crate::commands::{key, ms};
+use super::commands::{key, ms};
 use crate::module_support::numbers::Numbers;
 
 /// How many databases are used.

@@ -1,17 +1,7 @@
-//! A hammer: clients that send random commands, good and bad, to a primary with a replica and a file. Whatever they
-//! sent, replica and file must end with the very same keys.
-//!
-//! | variable | what it gives |
-//! |---|---|
-//! | `HOLDFAST_HAMMER_SEED` | the seed of the first run, which is told when a run fails |
-//! | `HOLDFAST_HAMMER_SECONDS` | for how long runs follow one another, each with the next seed; 20 unless it is given |
-//! | `HOLDFAST_HAMMER_CLIENTS` | how many clients there are; the commands of one are the same in every run of a seed |
-//! | `HOLDFAST_HAMMER_STEPS` | how many steps each client takes between two comparisons |
+//! Random commands at a primary with a replica and a file, and the comparison of what they end with.
 
 mod client;
 mod commands;
-#[path = "../module_support/mod.rs"]
-mod module_support;
 mod pair;
 mod parameters;
 mod payload;
@@ -20,47 +10,26 @@ mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use client::Client;
 use holdfast_tests::redis::RedisOptions;
-use module_support::numbers::Numbers;
 use pair::Pair;
 use parameters::Parameters;
 
-/// How hard a run hammers.
-struct Hammer {
-    seed: u64,
-    clients: u64,
-    steps: usize,
-}
+use crate::module_support::eventually;
+use crate::module_support::numbers::Numbers;
 
-#[test]
-fn replica_and_files_agree_after_any_commands() -> Result<()> {
-    let (first, seconds) = (setting("SEED", 1)?, setting("SECONDS", 20)?);
-    let (clients, steps) = (setting("CLIENTS", 4)?, setting("STEPS", 3_000)? as usize);
-    let began = Instant::now();
-    for seed in first.. {
-        let run = Hammer {
-            seed,
-            clients,
-            steps,
-        };
-        let calls = run.run(RedisOptions::default()).with_context(|| {
-            format!("HOLDFAST_HAMMER_SEED={seed} with {clients} clients of {steps} steps failed")
-        })?;
-        println!("seed {seed}: {calls} commands, {:?}", began.elapsed());
-        if began.elapsed() >= Duration::from_secs(seconds) {
-            break;
-        }
-    }
-    Ok(())
+/// How hard a run hammers.
+pub struct Hammer {
+    pub seed: u64,
+    pub clients: u64,
+    pub steps: usize,
 }
 
 impl Hammer {
     /// Hammers a pair of servers of its own three times, comparing after each, and returns how many commands it took.
-    fn run(&self, options: RedisOptions) -> Result<u64> {
+    pub fn run(&self, options: RedisOptions) -> Result<u64> {
         let mut numbers = Numbers::new(self.seed);
         let pair = Pair::start(self.options(options, &mut numbers))?;
         let parameters = Parameters::read(&mut pair.primary().connection()?)?;
@@ -116,7 +85,7 @@ impl Hammer {
                 })
                 .collect();
             if round == 2 {
-                module_support::eventually("half of the commands", || {
+                eventually("half of the commands", || {
                     let over = clients.iter().any(|client| client.is_finished());
                     Ok(over || done.load(Ordering::Relaxed) * 2 > total)
                 })?;
@@ -155,12 +124,5 @@ fn add(total: &mut BTreeMap<String, [u64; 2]>, more: BTreeMap<String, [u64; 2]>)
     for (name, [calls, succeeded]) in more {
         let sum = total.entry(name).or_default();
         *sum = [sum[0] + calls, sum[1] + succeeded];
-    }
-}
-
-fn setting(name: &str, default: u64) -> Result<u64> {
-    match std::env::var(format!("HOLDFAST_HAMMER_{name}")) {
-        Ok(value) => Ok(value.parse()?),
-        Err(_) => Ok(default),
     }
 }

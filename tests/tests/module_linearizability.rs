@@ -3,21 +3,18 @@
 //! Histories of real connections are judged by a published checker: todc-utils, which has the algorithm of Wing and Gong
 //! with Lowe's extension. `HOLDFAST_HISTORIES` says how many of them, `HOLDFAST_HISTORIES_SEED` with which seed.
 
-mod history;
-#[path = "../module_support/mod.rs"]
+#[path = "module_support/histories/mod.rs"]
+mod histories;
 mod module_support;
-mod specification;
 
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use history::{Actions, Deadlines, overlaps, record, shown};
+use histories::record::{Actions, Deadlines, overlaps, shown};
+use histories::specification::{Command, ON_HAND, Operation, Reply, units};
+use histories::{Trial, is_linearizable};
 use module_support::redis;
-use specification::{Command, ON_HAND, OneKey, Operation, Reply};
-use todc_utils::linearizability::WGLChecker;
-use todc_utils::linearizability::history::{Action, History};
-
-const CLIENTS: usize = 4;
+use todc_utils::linearizability::history::Action;
 
 /// What every run must have met in each of its two halves, or it has shown little.
 const WORDS: [&str; 11] = [
@@ -36,53 +33,43 @@ const WORDS: [&str; 11] = [
 
 #[test]
 fn histories_whose_holds_last_are_linearizable() -> Result<()> {
-    check_histories(Deadlines::Far, 10, &WORDS)
+    check_histories(Deadlines::Far, &WORDS)
 }
 
 #[test]
 fn histories_whose_holds_are_over_meanwhile_are_linearizable() -> Result<()> {
     let words: Vec<_> = WORDS.into_iter().chain(["EXPIRED", "SOLD_OUT"]).collect();
-    check_histories(Deadlines::Near, 40, &words)
+    check_histories(Deadlines::Near, &words)
 }
 
-/// Records histories of so many commands a client, and has each judged as it is and with a lie in it.
-fn check_histories(deadlines: Deadlines, commands: usize, words: &[&str]) -> Result<()> {
-    let (histories, seed) = (setting("", 200)?, setting("_SEED", 1)?);
-    let redis = redis(&[])?;
-    let mut connections = (0..CLIENTS)
-        .map(|_| redis.connection())
-        .collect::<Result<Vec<_>>>()?;
+/// Records histories and has each judged as it is and with a lie in it.
+fn check_histories(deadlines: Deadlines, words: &[&str]) -> Result<()> {
+    let trial = Trial {
+        histories: setting("", 200)?,
+        seed: setting("_SEED", 1)?,
+        deadlines,
+    };
     let (mut overlapping, mut lies) = (0, 0);
     let mut seen = BTreeSet::new();
-    for number in 0..histories {
-        let key = format!("history-{number}");
-        let actions = record(&mut connections, &key, seed + number, commands, deadlines)?;
-        overlapping += overlaps(&actions);
-        seen.extend(replies(&actions).filter_map(word).map(str::to_owned));
-        let lie = oversold_by_one(&actions);
+    trial.run(&redis(&[])?, |actions| {
+        overlapping += overlaps(actions);
+        seen.extend(replies(actions).filter_map(word).map(str::to_owned));
+        let Some(lie) = oversold_by_one(actions) else {
+            return Ok(());
+        };
+        lies += 1;
+        let shown = shown(&lie);
         ensure!(
-            is_linearizable(actions.clone()),
-            "history {number} of seed {seed} is not linearizable:\n{}",
-            shown(&actions)
+            !is_linearizable(lie),
+            "a unit was sold twice and the checker did not see it:\n{shown}"
         );
-        if let Some(lie) = lie {
-            lies += 1;
-            ensure!(
-                !is_linearizable(lie),
-                "history {number} of seed {seed} passes with a unit sold twice:\n{}",
-                shown(&actions)
-            );
-        }
-    }
+        Ok(())
+    })?;
     ensure!(overlapping > 0, "the clients never met");
     ensure!(lies > 0, "no history could be doctored");
     let missed: Vec<_> = words.iter().filter(|word| !seen.contains(**word)).collect();
     ensure!(missed.is_empty(), "no reply was {missed:?}");
     Ok(())
-}
-
-fn is_linearizable(actions: Actions) -> bool {
-    WGLChecker::<OneKey>::is_linearizable(History::from_actions(actions))
 }
 
 /// The same history, but that the first who was told OUT_OF_STOCK is told RESERVED.
@@ -139,7 +126,7 @@ fn around(outer: Operation, inner: Operation) -> Actions {
 
 /// A hold of three of the five units for 100 ms from the time 1000, asked for between 1000 and 1010.
 fn three_of_five(id: u8, word: &str, available: u64, seq: u64, deadline_ms: u64) -> Operation {
-    assert_eq!((specification::units(id), ON_HAND), (3, 5));
+    assert_eq!((units(id), ON_HAND), (3, 5));
     Operation {
         command: Command::Reserve { id, for_ms: 100 },
         reply: Reply::Outcome {

@@ -13,9 +13,11 @@ mod datatype;
 mod events;
 mod expiry;
 mod ffi;
+mod info;
 mod replicate;
 mod reply;
 mod schedule;
+mod statistics;
 
 /// Reads the arguments of a command, its name first, as the server would have it done, and says what is wrong with them.
 /// It is for fuzzers, which have no server.

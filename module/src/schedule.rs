@@ -69,6 +69,27 @@ impl Schedule {
         None
     }
 
+    /// The keys whose time has come, at most `limit` of each database.
+    pub(crate) fn due(&self, now_ms: u64, limit: usize) -> Vec<(i32, Arc<[u8]>)> {
+        let due = self.databases.iter().flat_map(|(db, times)| {
+            let due = times.by_time.iter().take(limit);
+            due.take_while(|(at_ms, _)| *at_ms <= now_ms)
+                .map(|(_, key)| (*db, Arc::clone(key)))
+        });
+        due.collect()
+    }
+
+    /// The earliest time of all, and its key.
+    pub(crate) fn first(&self) -> Option<(u64, i32, Arc<[u8]>)> {
+        let firsts = self.databases.iter().filter_map(|(db, times)| {
+            let (at_ms, key) = times.by_time.first()?;
+            Some((*at_ms, *db, key))
+        });
+        firsts
+            .min_by_key(|(at_ms, ..)| *at_ms)
+            .map(|(at_ms, db, key)| (at_ms, db, Arc::clone(key)))
+    }
+
     /// Has every key looked at once more, a few at each look: times that were noted may now be too late.
     pub(crate) fn look_again(&mut self) {
         for times in self.databases.values_mut() {
@@ -154,6 +175,8 @@ mod tests {
         schedule.note(0, b"a", 100);
         schedule.note(0, b"a", 200);
         schedule.note(3, b"b\0", 150);
+        assert_eq!(schedule.first().map(|(at_ms, ..)| at_ms), Some(100));
+        assert_eq!(schedule.due(150, 9).len(), 2);
         assert_eq!(popped(&mut schedule, 99), []);
         assert_eq!(
             popped(&mut schedule, 150),

@@ -4,7 +4,7 @@ use holdfast_stock::{Command, Decision, Effect, Ledger};
 
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
-use crate::{config, expiry, replicate};
+use crate::{config, expiry, replicate, statistics};
 
 /// Runs a command on a key that must exist.
 pub(crate) fn run(
@@ -42,6 +42,7 @@ pub(crate) fn complete(
     if !decision.effects.is_empty() {
         change(context, key, &decision.effects)?;
     }
+    statistics::answered(decision);
     let open = context.open(key);
     Ok(answer(
         decision,
@@ -122,8 +123,11 @@ pub(crate) fn write<E>(
     let present = open.value::<Ledger>()?;
     let exists = present.is_some();
     let ledger = present.unwrap_or(&mut new);
-    let seq = ledger.seq();
+    let (seq, before) = (ledger.seq(), ledger.totals());
     let written = write(ledger);
+    if exists {
+        statistics::changed(&before, &ledger.totals());
+    }
     // A ledger that refused is not noted: the sweep would come back to it at once, and for ever.
     if written.is_ok() || ledger.seq() != seq {
         expiry::note(db, key.bytes(), ledger);

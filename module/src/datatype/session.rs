@@ -6,6 +6,7 @@ use holdfast_session::{ENCODING_VERSION, Effect, Record};
 
 use crate::ffi::{DataType, Digester, Loader, Rewriter, Saver, TypeCell};
 use crate::replicate::APPLY_SESSION;
+use crate::statistics;
 
 /// A session under its key.
 pub(crate) type Session = Record;
@@ -53,5 +54,13 @@ impl DataType for Record {
 
     fn free_effort(&self) -> usize {
         1
+    }
+
+    fn came(&self) {
+        statistics::SESSIONS.change(1, 0);
+    }
+
+    fn goes(&self) {
+        statistics::SESSIONS.change(0, 1);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::ffi::CStr;
 
-use holdfast_stock::{Decoder, ENCODING_VERSION, Ledger};
+use holdfast_stock::{Decoder, ENCODING_VERSION, Ledger, Totals};
 
-use crate::expiry;
 use crate::ffi::{DataType, Digester, Loader, Rewriter, Saver, TypeCell};
 use crate::replicate::RESTORE_STOCK;
+use crate::{expiry, statistics};
 
 /// The stock of one SKU under its key.
 pub(crate) type Stock = Ledger;
@@ -67,6 +67,20 @@ impl DataType for Ledger {
 
     fn free_effort(&self) -> usize {
         self.allocations()
+    }
+
+    fn came(&self) {
+        statistics::STOCK_KEYS.change(1, 0);
+        statistics::changed(&Totals::default(), &self.totals());
+    }
+
+    fn goes(&self) {
+        statistics::STOCK_KEYS.change(0, 1);
+        statistics::changed(&self.totals(), &Totals::default());
+    }
+
+    fn loaded(&self, db: i32, key: &[u8]) {
+        expiry::loaded(db, key, self);
     }
 
     fn left(db: i32, key: &[u8]) {

@@ -31,6 +31,12 @@ pub(crate) trait DataType: Clone + Sized + 'static {
     fn memory(&self) -> usize;
     /// How many allocations freeing it takes: a large value is freed in the background.
     fn free_effort(&self) -> usize;
+    /// The value has come to be: loaded, copied or put under a key.
+    fn came(&self);
+    /// The value is about to be freed, maybe on a background thread.
+    fn goes(&self);
+    /// The value was read from a file, a primary or a payload, to stand under this key.
+    fn loaded(&self, _db: i32, _key: &[u8]) {}
     /// A value of this type has left this key, to go or to stand elsewhere. Emptying a database is not told.
     fn left(_db: i32, _key: &[u8]) {}
 }
@@ -156,7 +162,10 @@ unsafe extern "C" fn rdb_load<T: DataType>(
     version: c_int,
 ) -> *mut c_void {
     match guard(|| T::load(&mut Loader(io), version)) {
-        Some(Ok(value)) => Box::into_raw(Box::new(value)).cast(),
+        Some(Ok(value)) => {
+            guard(|| tell_of_loaded(io, &value));
+            Box::into_raw(Box::new(value)).cast()
+        }
         Some(Err(message)) => {
             let name = T::NAME.to_string_lossy();
             warn(
@@ -166,6 +175,18 @@ unsafe extern "C" fn rdb_load<T: DataType>(
             null_mut()
         }
         None => null_mut(),
+    }
+}
+
+/// The key's name is not known everywhere: some servers have none for a payload.
+fn tell_of_loaded<T: DataType>(io: *mut raw::RedisModuleIO, value: &T) {
+    value.came();
+    // SAFETY: the payload is that of the running callback, and the name lives as long as it.
+    unsafe {
+        if let Some(name) = NonNull::new(api!(RedisModule_GetKeyNameFromIO)(io).cast_mut()) {
+            let db = api!(RedisModule_GetDbIdFromIO)(io);
+            value.loaded(db, Arg::from_raw(name).bytes());
+        }
     }
 }
 
@@ -202,9 +223,13 @@ unsafe extern "C" fn digest<T: DataType>(digest: *mut raw::RedisModuleDigest, va
 }
 
 unsafe extern "C" fn free<T: DataType>(value: *mut c_void) {
-    // May run on a background thread, so it does nothing but free.
-    // SAFETY: the server gives the box back, once.
-    guard(|| drop(unsafe { Box::from_raw(value.cast::<T>()) }));
+    // May run on a background thread, so it does nothing but count and free.
+    guard(|| {
+        // SAFETY: the server gives the box back, once.
+        let value = unsafe { Box::from_raw(value.cast::<T>()) };
+        value.goes();
+        drop(value);
+    });
 }
 
 unsafe extern "C" fn free_effort<T: DataType>(
@@ -236,7 +261,11 @@ unsafe extern "C" fn copy<T: DataType>(
     _: *mut raw::RedisModuleString,
     value: *const c_void,
 ) -> *mut c_void {
-    // SAFETY: see `borrow`.
-    let copied = guard(|| Box::new(unsafe { borrow::<T>(value) }.clone()));
+    let copied = guard(|| {
+        // SAFETY: see `borrow`.
+        let copied = Box::new(unsafe { borrow::<T>(value) }.clone());
+        copied.came();
+        copied
+    });
     copied.map_or(null_mut(), |value| Box::into_raw(value).cast())
 }

@@ -14,11 +14,14 @@ static STARTED_MS: AtomicU64 = AtomicU64::new(0);
 
 /// Starts the timer and subscribes to the events; false if the server refused.
 pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
-    let kinds = raw::REDISMODULE_NOTIFY_GENERIC | raw::REDISMODULE_NOTIFY_LOADED;
     // SAFETY: the context is that of loading; the callbacks live as long as the module.
     unsafe {
         let told = [
-            api!(RedisModule_SubscribeToKeyspaceEvents)(context, kinds, Some(key_event)),
+            api!(RedisModule_SubscribeToKeyspaceEvents)(
+                context,
+                raw::REDISMODULE_NOTIFY_GENERIC,
+                Some(key_event),
+            ),
             api!(RedisModule_SubscribeToServerEvent)(
                 context,
                 event(raw::REDISMODULE_EVENT_FLUSHDB),
@@ -28,6 +31,11 @@ pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
                 context,
                 event(raw::REDISMODULE_EVENT_SWAPDB),
                 Some(swapped),
+            ),
+            api!(RedisModule_SubscribeToServerEvent)(
+                context,
+                event(raw::REDISMODULE_EVENT_REPL_ASYNC_LOAD),
+                Some(loads_beside),
             ),
             api!(RedisModule_SubscribeToServerEvent)(
                 context,
@@ -126,6 +134,20 @@ unsafe extern "C" fn flushed(
         let info = unsafe { data.cast::<raw::RedisModuleFlushInfoV1>().as_ref() };
         guard(|| crate::events::flushed(info.map(|info| info.dbnum).filter(|db| *db >= 0)));
     }
+}
+
+unsafe extern "C" fn loads_beside(
+    _: *mut raw::RedisModuleCtx,
+    _: raw::RedisModuleEvent,
+    subevent: u64,
+    _: *mut c_void,
+) {
+    guard(|| match subevent {
+        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_STARTED => crate::events::loads_beside(),
+        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_ABORTED => crate::events::loaded_beside(false),
+        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED => crate::events::loaded_beside(true),
+        _ => {}
+    });
 }
 
 unsafe extern "C" fn swapped(

@@ -83,6 +83,7 @@ impl<'c> KeyMut<'c> {
 
     /// Puts the value under the key, in place of any that is there.
     pub(crate) fn put<T: DataType>(&mut self, value: T) {
+        value.came();
         let value = Box::into_raw(Box::new(value));
         // SAFETY: the key is open for writing and the type is registered. The server owns the value from here on
         // and gives it back to the type's `free`.

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use redis_module::raw;
 
 use super::context::warn;
-use super::{Arg, api, config, datatype, events, guard, register};
+use super::{Arg, api, config, datatype, events, guard, info, register};
 use crate::datatype::{Session, Stock};
 
 /// The entry point: registers parameters, types, commands and events, or refuses to load.
@@ -49,12 +49,14 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
         unsafe {
             api!(RedisModule_SetModuleOptions)(
                 context,
-                raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS as c_int,
+                (raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
+                    | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD) as c_int,
             )
         };
         datatype::register::<Stock>(context)
             && datatype::register::<Session>(context)
             && register::register_all(context)
+            && info::register(context)
             && events::start(context)
     });
     (if loaded == Some(true) {
@@ -88,9 +90,13 @@ fn check_api() -> bool {
         RedisModule_FreeString,
         RedisModule_GetCommand,
         RedisModule_GetContextFlags,
+        RedisModule_GetDbIdFromIO,
         RedisModule_GetDbIdFromOptCtx,
+        RedisModule_GetKeyNameFromIO,
         RedisModule_GetKeyNameFromOptCtx,
         RedisModule_GetSelectedDb,
+        RedisModule_InfoAddFieldULongLong,
+        RedisModule_InfoAddSection,
         RedisModule_IsKeysPositionRequest,
         RedisModule_KeyAtPosWithFlags,
         RedisModule_KeyType,
@@ -103,6 +109,7 @@ fn check_api() -> bool {
         RedisModule_ModuleTypeSetValue,
         RedisModule_OpenKey,
         RedisModule_RegisterBoolConfig,
+        RedisModule_RegisterInfoFunc,
         RedisModule_RegisterNumericConfig,
         RedisModule_Replicate,
         RedisModule_ReplicateVerbatim,

@@ -12,6 +12,7 @@ mod config;
 mod context;
 mod datatype;
 mod events;
+mod info;
 mod key;
 mod load;
 mod register;

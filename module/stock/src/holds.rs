@@ -64,6 +64,11 @@ impl Holds {
         self.units
     }
 
+    /// How many are prepared.
+    pub(crate) fn prepared(&self) -> usize {
+        self.by_preparation.len()
+    }
+
     pub(crate) fn prepared_units(&self) -> u64 {
         self.prepared_units
     }

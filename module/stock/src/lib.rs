@@ -30,6 +30,7 @@ mod record;
 mod retention;
 mod returns;
 mod text;
+mod totals;
 
 pub use adjustments::Adjustment;
 pub use apply::Inconsistent;
@@ -45,6 +46,7 @@ pub use policy::{MAX_HOLD_MS, Policy};
 pub use record::Record;
 pub use retention::Retention;
 pub use text::TextError;
+pub use totals::Totals;
 
 /// The largest count of units, 2^53 - 1: every JSON reader can hold it exactly.
 pub const MAX_UNITS: u64 = (1 << 53) - 1;

@@ -11,6 +11,7 @@ use crate::commands::{Access, Entry, Group, Keys, TAKE_OF_MANY, TELLS_TIME};
 use crate::commands::{numkeys, stock};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+use crate::statistics;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "inv.mreserve",
@@ -115,6 +116,9 @@ fn refuse(
             effects: Vec::new(),
         };
         let line = if at_fault { line } else { &blank };
+        if at_fault {
+            statistics::answered(line);
+        }
         replies.push(stock::answer(
             line,
             line.word.as_str(),

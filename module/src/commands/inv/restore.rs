@@ -7,14 +7,14 @@ use holdfast_stock::{Ledger, Record};
 use crate::args::Bytes;
 use crate::commands::stock;
 use crate::commands::syntax::{KEY, text};
-use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
+use crate::commands::{Access, Entry, Group, Keys, NO_TIPS};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "inv.restore",
     group: Group::Internal,
-    flags: WRITE,
+    flags: "write",
     keys: Keys::First(Access::Insert),
     arguments: &[KEY, text("record"), text("value").multiple()],
     complexity: "O(m log n) for m records",

@@ -7,6 +7,7 @@ use crate::commands::syntax::KEY;
 use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+use crate::statistics;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "session.end",
@@ -38,5 +39,6 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     context.open_mut(key)?.delete();
     // Nothing in it depends on a clock, so it can go out as it came.
     context.replicate_verbatim();
+    statistics::SESSIONS_ENDED.add(1);
     Ok(Reply::Integer(live.into()))
 }

@@ -9,6 +9,7 @@ use crate::commands::syntax::{KEY, integer, text};
 use crate::commands::{Access, Entry, Group, Keys, NO_TIPS, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+use crate::statistics;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "session.rotate",
@@ -83,5 +84,6 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     if let Some(effect) = effect {
         change(context, key, &effect)?;
     }
+    statistics::checked(state, &statistics::SESSIONS_ROTATED);
     Ok(Reply::Word(state.as_str()))
 }

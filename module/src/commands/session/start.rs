@@ -10,6 +10,7 @@ use crate::commands::{Access, Entry, Group, Keys, TAKE, TELLS_TIME};
 use crate::config;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
+use crate::statistics;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "session.start",
@@ -107,6 +108,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     let left = match started {
         Started::New(left, effect) => {
             change(context, key, &effect)?;
+            statistics::SESSIONS_STARTED.add(1);
             left
         }
         Started::Again(left) => left,

@@ -9,6 +9,7 @@ use crate::commands::syntax::{DIGEST, KEY, block, integer, text};
 use crate::commands::{Access, Entry, Group, Keys, TELLS_TIME, WRITE};
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply};
+use crate::statistics;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "session.touch",
@@ -77,6 +78,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
     if let Some(effect) = &touched.effect {
         change(context, key, effect)?;
     }
+    statistics::checked(touched.state, &statistics::SESSIONS_TOUCHED);
     let open = context.open(key);
     let live = matches!(touched.state, State::Ok | State::RateLimited);
     let record = open.value::<Record>()?.filter(|_| live);

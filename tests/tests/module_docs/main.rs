@@ -6,6 +6,7 @@
 #[path = "../module_support/mod.rs"]
 mod module_support;
 mod page;
+mod ways;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -15,6 +16,7 @@ use holdfast_tests::redis::{Redis, RedisOptions};
 use module_support::ask;
 use page::{Example, Page};
 use redis::{Connection, Value};
+use ways::Way;
 
 fn server() -> Result<Redis> {
     Redis::start_private(RedisOptions {
@@ -112,6 +114,20 @@ fn a_page_that_is_wrong_is_found_out() -> Result<()> {
     }
     let complaints = Page::new(&wrong).check_examples(|example| run(&server, example))?;
     assert_eq!(complaints.len(), 5, "\n{}", complaints.join("\n\n"));
+    Ok(())
+}
+
+#[test]
+fn every_outcome_is_the_same_in_resp3_in_a_transaction_and_from_a_script() -> Result<()> {
+    let examples = page()?.1.examples();
+    // A server each, so that all begin with nothing.
+    let plain = ways::answers(&server()?, &examples, Way::Plain)?;
+    for way in [Way::Resp3, Way::Transaction, Way::Script] {
+        let answers = ways::answers(&server()?, &examples, way)?;
+        for ((example, plain), answer) in examples.iter().zip(&plain).zip(answers) {
+            assert_eq!(&answer, plain, "{way:?}: {}", example.command);
+        }
+    }
     Ok(())
 }
 

@@ -147,7 +147,8 @@ impl Page {
         Some(heading + 1)
     }
 
-    fn examples(&self) -> Vec<Example> {
+    /// Every example, in order.
+    pub fn examples(&self) -> Vec<Example> {
         let mut examples: Vec<Example> = Vec::new();
         let (mut section, mut resp3, mut open) = (String::new(), false, false);
         for (at, line) in self.lines.iter().enumerate() {
@@ -192,23 +193,31 @@ fn command_heading(line: &str) -> Option<&str> {
     (name.contains('.') && !name.contains(' ')).then_some(name)
 }
 
-/// The reply with what differs from one time to the next replaced: Unix times in milliseconds by `T`, up to 10 s less
-/// than a timeout of 1800000 or 86400000 ms by the timeout, and ages in INV.PENDING by `A`.
+/// The reply with what differs from one time to the next replaced: figures as [`figure`] says, and ages in INV.PENDING by
+/// `A`.
 fn normal(example: &Example, reply: &str) -> String {
     let age = example.command.starts_with("INV.PENDING");
     let lines = reply.lines().map(|line| {
         let Some((head, number)) = line.split_once("(integer) ") else {
             return line.to_owned();
         };
-        let number: i64 = number.parse().unwrap_or(-1);
-        let shown = match number {
-            1_600_000_000_000..=4_000_000_000_000 => "T".to_owned(),
-            1_790_000..=1_800_000 => "1800000".to_owned(),
-            86_390_000..=86_400_000 => "86400000".to_owned(),
-            0..=60_000 if age && head.ends_with("3) ") => "A".to_owned(),
-            number => number.to_string(),
+        let shown = match number.parse() {
+            Ok(0..=60_000) if age && head.ends_with("3) ") => "A".to_owned(),
+            Ok(number) => figure(number),
+            Err(_) => number.to_owned(),
         };
         format!("{head}(integer) {shown}")
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A number as it is compared: `T` for a Unix time in milliseconds, and the timeouts that the page uses, 1800000 and
+/// 86400000 ms, for up to 10 s less than they are.
+pub fn figure(number: i64) -> String {
+    match number {
+        1_600_000_000_000..=4_000_000_000_000 => "T".to_owned(),
+        1_790_000..=1_800_000 => "1800000".to_owned(),
+        86_390_000..=86_400_000 => "86400000".to_owned(),
+        number => number.to_string(),
+    }
 }

@@ -85,7 +85,12 @@ pub fn ask_bytes(connection: &mut Connection, args: &[&[u8]]) -> String {
     for arg in args {
         command.arg(*arg);
     }
-    match command.query::<Value>(connection) {
+    answer(command.query(connection))
+}
+
+/// What a query came to, as [`ask`] shows it.
+pub fn answer(result: redis::RedisResult<Value>) -> String {
+    match result {
         Ok(value) => text(&value),
         Err(error) => match (error.code(), error.detail()) {
             (Some(code), Some(detail)) => format!("!{code} {detail}"),

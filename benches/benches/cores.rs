@@ -1,11 +1,11 @@
 //! What one command costs in the pure cores, without a server: a million live holds must cost what a thousand do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use holdfast_benches::{NOW_MS, hold_id, ledger, run, session};
 use holdfast_session::{Digest, Rate, Touch};
-use holdfast_stock::{Command, Until};
+use holdfast_stock::{Command, Effect, Until};
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -16,6 +16,97 @@ fn main() {
     due_at_once(&mut criterion);
     touch(&mut criterion);
     criterion.final_summary();
+    if named("growth") {
+        growth();
+    }
+    if named("side by side") {
+        side_by_side();
+    }
+}
+
+/// Whether the benchmark is among those asked for: all of them where no name is given.
+fn named(name: &str) -> bool {
+    let mut asked = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    asked.next().is_none_or(|first| name.contains(&first))
+}
+
+/// The slowest single command while a key grows from nothing to a million holds and while these are confirmed again.
+///
+/// A command counts with the fastest of several runs, all of which do the same: what the ledger has to do then comes
+/// up in each, and what the machine had to do besides in one of them.
+fn growth() {
+    const HOLDS: u64 = 1_000_000;
+    const RUNS: usize = 4;
+    let mut fastest = vec![Duration::MAX; 2 * HOLDS as usize];
+    for _ in 0..RUNS {
+        let mut ledger = ledger(0);
+        let grow = (0..HOLDS).map(|n| reserve(n, Until::In(60_000 + n % 7 * 1_000)));
+        // Out of order, as payments come in: 611,953 is prime.
+        let shrink = (0..HOLDS).map(|n| confirm(n * 611_953 % HOLDS));
+        for (fastest, command) in fastest.iter_mut().zip(grow.chain(shrink)) {
+            let began = Instant::now();
+            run(&mut ledger, &command);
+            *fastest = began.elapsed().min(*fastest);
+        }
+    }
+    let (grow, shrink) = fastest.split_at(HOLDS as usize);
+    for (name, times) in [("RESERVE", grow), ("CONFIRM", shrink)] {
+        let slowest = times.iter().max().copied().unwrap_or_default();
+        let total: Duration = times.iter().sum();
+        let mean = total / HOLDS as u32;
+        println!("growth: {HOLDS} times {name}: slowest {slowest:?}, mean {mean:?}");
+    }
+}
+
+/// RESERVE and CONFIRM on a ledger of a thousand live holds and on one of a million, by turns.
+fn side_by_side() {
+    const BLOCK: u64 = 1_000;
+    const BLOCKS: u64 = 300;
+    let mut sides = [1_000, 1_000_000].map(|holds| (holds, ledger(holds), Vec::new()));
+    for block in 0..BLOCKS {
+        for (holds, ledger, times) in &mut sides {
+            let ids = (0..BLOCK).map(|n| *holds + block * BLOCK + n);
+            let commands: Vec<_> = ids
+                .flat_map(|n| [reserve(n, Until::Default), confirm(n)])
+                .collect();
+            let began = Instant::now();
+            for command in &commands {
+                run(ledger, command);
+            }
+            times.push(began.elapsed() / BLOCK as u32);
+            let forgotten = Effect::Forgotten {
+                outcomes: BLOCK,
+                adjustments: 0,
+            };
+            ledger.apply(&forgotten).expect("so many were confirmed");
+        }
+    }
+    let medians = sides.map(|(holds, _, mut times)| {
+        times.sort();
+        let median = times[times.len() / 2];
+        println!("side by side: {holds} live holds: RESERVE and CONFIRM take {median:?}");
+        median
+    });
+    println!(
+        "side by side: {:.2} times",
+        medians[1].as_secs_f64() / medians[0].as_secs_f64()
+    );
+}
+
+fn reserve(n: u64, until: Until) -> Command {
+    Command::Reserve {
+        id: hold_id(n),
+        quantity: 1,
+        until,
+    }
+}
+
+fn confirm(n: u64) -> Command {
+    Command::Confirm {
+        id: hold_id(n),
+        quantity: None,
+        late: None,
+    }
 }
 
 fn reserve_and_confirm(criterion: &mut Criterion) {
@@ -27,23 +118,8 @@ fn reserve_and_confirm(criterion: &mut Criterion) {
         group.bench_function(format!("{holds} live holds"), |bencher| {
             bencher.iter(|| {
                 next += 1;
-                let id = hold_id(next);
-                run(
-                    &mut ledger,
-                    &Command::Reserve {
-                        id: id.clone(),
-                        quantity: 1,
-                        until: Until::In(120_000),
-                    },
-                );
-                run(
-                    &mut ledger,
-                    &Command::Confirm {
-                        id,
-                        quantity: None,
-                        late: None,
-                    },
-                );
+                run(&mut ledger, &reserve(next, Until::In(120_000)));
+                run(&mut ledger, &confirm(next));
             });
         });
     }

@@ -48,7 +48,7 @@ pub fn ledger(holds: u64) -> Ledger {
         },
     );
     for n in 0..holds {
-        let until = Until::In(60_000 + n * 540_000 / holds);
+        let until = Until::In(60_000 + n * 540_000 / holds.max(1));
         run(
             &mut ledger,
             &Command::Reserve {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
-use holdfast_benches::{NOW_MS, hold_id, ledger, run, session};
+use holdfast_benches::{NOW_MS, hold_id, ledger, run, run_at, session};
 use holdfast_session::{Digest, Rate, Touch};
 use holdfast_stock::{Command, Effect, Until};
 
@@ -18,6 +18,9 @@ fn main() {
     criterion.final_summary();
     if named("growth") {
         growth();
+    }
+    if named("due at the same instant") {
+        due_at_the_same_instant();
     }
     if named("side by side") {
         side_by_side();
@@ -55,6 +58,53 @@ fn growth() {
         let total: Duration = times.iter().sum();
         let mean = total / HOLDS as u32;
         println!("growth: {HOLDS} times {name}: slowest {slowest:?}, mean {mean:?}");
+    }
+}
+
+/// What single commands cost while a million holds are past due that the sweep has not reached.
+fn due_at_the_same_instant() {
+    const HOLDS: u64 = 1_000_000;
+    const RUNS: usize = 5;
+    let mut full = ledger(0);
+    let count = |on_hand, force| Command::Set {
+        on_hand,
+        only_if: None,
+        force,
+    };
+    run(&mut full, &count(HOLDS + 10, false));
+    // One older hold and one younger are not due with the others.
+    run(&mut full, &reserve(HOLDS, Until::In(2_000_000)));
+    for n in 0..HOLDS {
+        run(&mut full, &reserve(n, Until::In(1_000_000)));
+    }
+    run(&mut full, &reserve(HOLDS + 1, Until::In(2_000_000)));
+    let mut short = full.clone();
+    run(&mut short, &count(1, true));
+    let late = NOW_MS + 1_000_000;
+    let cases = [
+        (
+            "RESERVE of one unit",
+            &full,
+            reserve(HOLDS + 2, Until::Default),
+        ),
+        ("CONFIRM", &full, confirm(HOLDS)),
+        ("SET far below with FORCE", &full, count(1, true)),
+        (
+            "CONFIRM of a hold that is short",
+            &short,
+            confirm(HOLDS + 1),
+        ),
+    ];
+    for (name, ledger, command) in cases {
+        let times = (0..RUNS).map(|_| {
+            let mut ledger = ledger.clone();
+            let began = Instant::now();
+            run_at(&mut ledger, &command, late);
+            let _ = ledger.summary(late);
+            began.elapsed()
+        });
+        let fastest = times.min().unwrap_or_default();
+        println!("due at the same instant: {HOLDS} holds, {name}: {fastest:?}");
     }
 }
 

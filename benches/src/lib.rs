@@ -25,8 +25,16 @@ pub fn hold_id(n: u64) -> Id {
 /// # Panics
 /// If the command is misuse.
 pub fn run(ledger: &mut Ledger, command: &Command) {
+    run_at(ledger, command, NOW_MS);
+}
+
+/// Runs a command at this time, at which it must be accepted.
+///
+/// # Panics
+/// If the command is misuse.
+pub fn run_at(ledger: &mut Ledger, command: &Command, now_ms: u64) {
     let decision = ledger
-        .decide(command, &Policy::default(), NOW_MS)
+        .decide(command, &Policy::default(), now_ms)
         .expect("the benchmarks make sense");
     for effect in &decision.effects {
         ledger

@@ -114,22 +114,29 @@ impl<E: Entry> Chunks<E> {
         chunk.iter().skip(from).chain(rest)
     }
 
-    /// The weight and the number of the entries up to the key and with it.
-    pub(crate) fn sum_to(&self, key: E::Key) -> (u64, usize) {
-        let (mut weight, mut count) = sum(&self.first, key);
-        if count == self.first.len()
-            && let Some(rest) = &self.rest
-        {
-            let mut chunks = rest.chunks.range(..=key);
-            // All of them but the last are below the key as a whole.
-            if let Some((_, last)) = chunks.next_back() {
-                let (last_weight, last_count) = sum(&last.entries, key);
-                weight += last_weight;
-                count += last_count;
+    /// The weight and the number of the entries behind one key, up to the other and with it.
+    pub(crate) fn sum(&self, behind: E::Key, to: E::Key) -> (u64, usize) {
+        let (mut weight, mut count) = (0, 0);
+        let mut add = |(more, entries): (u64, usize)| {
+            weight += more;
+            count += entries;
+        };
+        let rest = self.rest.as_ref().filter(|_| behind < to);
+        let begins = rest.and_then(|rest| rest.chunks.range(..=behind).next_back());
+        if begins.is_none() {
+            add(sum(&self.first, behind, to));
+        }
+        if let Some(rest) = rest {
+            let from = begins.map_or(Bound::Unbounded, |(key, _)| Bound::Included(*key));
+            let mut chunks = rest.chunks.range((from, Bound::Included(to)));
+            // Only the outermost chunks can lie in part beyond the keys.
+            let last = chunks.next_back();
+            let first = begins.and_then(|_| chunks.next());
+            for (_, outer) in last.into_iter().chain(first) {
+                add(sum(&outer.entries, behind, to));
             }
-            for (_, chunk) in chunks {
-                weight += chunk.weight;
-                count += chunk.entries.len();
+            for (_, inner) in chunks {
+                add((inner.weight, inner.entries.len()));
             }
         }
         (weight, count)
@@ -338,10 +345,14 @@ fn total<E: Entry>(entries: &[E]) -> u64 {
     entries.iter().map(E::weight).sum()
 }
 
-/// The weight and number of the entries of one chunk up to the key and with it.
-fn sum<E: Entry>(chunk: &[E], key: E::Key) -> (u64, usize) {
-    let count = chunk.partition_point(|entry| entry.key() <= key);
-    (chunk.iter().take(count).map(E::weight).sum(), count)
+/// The weight and number of the entries of one chunk behind one key, up to the other and with it.
+fn sum<E: Entry>(chunk: &[E], behind: E::Key, to: E::Key) -> (u64, usize) {
+    let from = chunk.partition_point(|entry| entry.key() <= behind);
+    let count = chunk
+        .partition_point(|entry| entry.key() <= to)
+        .saturating_sub(from);
+    let within = chunk.iter().skip(from).take(count);
+    (within.map(E::weight).sum(), count)
 }
 
 /// Puts the entry into the chunk; what overflows is to become a chunk behind it.
@@ -467,6 +478,7 @@ mod tests {
             filled in 0..300_u16,
             steps in proptest::collection::vec(step(), 1..400),
             looked_for in 0..400_u16,
+            sum_of in (0..400_u16, 0..400_u16),
         ) {
             assert_eq!(Chunks::<Large>::FULL, 8);
             let mut map = Chunks::default();
@@ -509,8 +521,10 @@ mod tests {
             let after = map.after(looked_for).map(|entry| entry.key);
             let behind = (Bound::Excluded(looked_for), Bound::Unbounded);
             prop_assert!(after.eq(tree.range(behind).map(|(key, _)| *key)));
-            let to = tree.range(..=looked_for);
-            prop_assert_eq!(map.sum_to(looked_for), (to.clone().map(|(_, weight)| weight).sum(), to.count()));
+            let (behind, to) = sum_of;
+            let within = tree.iter().filter(|(key, _)| behind < **key && **key <= to);
+            let summed = (within.clone().map(|(_, weight)| weight).sum(), within.count());
+            prop_assert_eq!(map.sum(behind, to), summed);
             prop_assert_eq!(map.weight(), tree.values().sum::<u64>());
             let before = map.clone();
             prop_assert_eq!(map.renew(0, &mut || true), None);

@@ -1,4 +1,4 @@
-//! `INV.CONFIRM key hold-id [QUANTITY n] [LATE quantity]`
+//! `INV.CONFIRM key hold-id [QUANTITY quantity] [LATE quantity]`
 
 use holdfast_stock::Command;
 

@@ -1,4 +1,4 @@
-//! `INV.MRESERVE numkeys key [key …] hold-id quantity [quantity …] [PX ms | PXAT unix-ms]`
+//! `INV.MRESERVE numkeys key [key ...] hold-id quantity [quantity ...] [PX ms | PXAT unix-ms]`
 
 use std::collections::BTreeSet;
 

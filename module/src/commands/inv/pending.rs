@@ -1,4 +1,4 @@
-//! `INV.PENDING key min-age-ms [COUNT n]`
+//! `INV.PENDING key min-age-ms [COUNT count]`
 
 use holdfast_stock::Ledger;
 

@@ -1,4 +1,4 @@
-//! `SESSION.GET key [field …]`
+//! `SESSION.GET key [field [field ...]]`
 
 use holdfast_session::{FREE_PREFIX, Left, Record};
 

@@ -1,4 +1,4 @@
-//! `SESSION.SET key field value [field value …]`
+//! `SESSION.SET key field value [field value ...]`
 
 use holdfast_session::Record;
 

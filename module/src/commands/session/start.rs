@@ -1,4 +1,4 @@
-//! `SESSION.START key digest user [IDLE ms] [ABSOLUTE ms] [ROLES r] [FIELD f v …]`
+//! `SESSION.START key digest user [IDLE ms] [ABSOLUTE ms] [ROLES roles] [FIELD field value [field value ...]]`
 
 use holdfast_session::limits::{LONGEST_TIMEOUT_MS, MAX_ROLES_BYTES, MAX_USER_BYTES};
 use holdfast_session::{Digest, Record, Start, Started};

@@ -1,4 +1,4 @@
-//! `SESSION.TOUCH key digest [PAGE p] [ITEM sku] [RATE burst count period-s]`
+//! `SESSION.TOUCH key digest [PAGE page] [ITEM item] [RATE burst count period-s]`
 
 use holdfast_session::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use holdfast_session::{Rate, Record, State, Touch, Touched};

@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use crate::limits::{LONGEST_GRACE_MS, MAX_ITEM_BYTES, MAX_PAGE_BYTES};
+use crate::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use crate::packed::Previous;
 use crate::{Digest, Record};
 
@@ -84,7 +84,9 @@ impl Effect {
                 page,
                 item,
                 tat_ns,
-            } => record.touched(*at_ms, page.as_deref(), item.as_deref(), *tat_ns),
+            } => record.keep_view(page.as_deref(), item.as_deref(), |head| {
+                head.touch(*at_ms, page.is_some() || item.is_some(), *tat_ns);
+            }),
             Self::Set { pairs } => record.set_all(pairs)?,
             Self::Rotated {
                 digest,
@@ -191,28 +193,6 @@ impl Effect {
             (b"PUT" | b"TOUCHED" | b"ROTATED", _) => Err(TextError::Arity),
             _ => Err(TextError::UnknownWord),
         }
-    }
-}
-
-impl Record {
-    fn touched(
-        &mut self,
-        at_ms: u64,
-        page: Option<&[u8]>,
-        item: Option<&[u8]>,
-        tat_ns: Option<u64>,
-    ) {
-        let mut head = self.head();
-        head.activity_ms = head.activity_ms.max(at_ms);
-        if page.is_some() || item.is_some() {
-            head.page_views = head.page_views.saturating_add(1).min(i64::MAX as u64);
-        }
-        head.tat_ns = tat_ns.unwrap_or(head.tat_ns);
-        // Long after its grace, nobody repeats a rotation any more, and the old digest need not be known.
-        head.previous = head
-            .previous
-            .filter(|old| at_ms < old.until_ms.saturating_add(LONGEST_GRACE_MS));
-        self.keep_view(head, page, item);
     }
 }
 

@@ -195,6 +195,7 @@ impl<'a> Reader<'a> {
         self.array().map(Digest::from)
     }
 
+    #[inline]
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {

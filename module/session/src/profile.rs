@@ -63,6 +63,13 @@ impl Profile {
         }
     }
 
+    /// Only who and what, without reading the fields.
+    pub(crate) fn user_and_roles(texts: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut texts = TextReader::new(texts);
+        let mut next = || texts.read().unwrap_or_default();
+        (next(), next())
+    }
+
     pub(crate) fn pack(&self) -> Vec<u8> {
         let mut texts = TextWriter::default();
         texts.write(&self.user);

@@ -29,14 +29,13 @@ impl Record {
     /// Whose session it is.
     #[must_use]
     pub fn user(&self) -> Vec<u8> {
-        text::unpack(self.parts().texts)
+        Profile::user_and_roles(self.parts().texts).0
     }
 
     /// What that user may do, in the caller's own notation.
     #[must_use]
     pub fn roles(&self) -> Vec<u8> {
-        let mut texts = text::TextReader::new(self.parts().texts);
-        texts.read().and_then(|_| texts.read()).unwrap_or_default()
+        Profile::user_and_roles(self.parts().texts).1
     }
 
     /// When it started, in Unix milliseconds.
@@ -145,17 +144,19 @@ impl Record {
     }
 
     /// Keeps what TOUCH changes: the head, and the page and the item if there is one.
-    pub(crate) fn keep_view(&mut self, head: Head, page: Option<&[u8]>, item: Option<&[u8]>) {
-        let parts = self.parts();
+    pub(crate) fn keep_view(
+        &mut self,
+        page: Option<&[u8]>,
+        item: Option<&[u8]>,
+        change: impl FnOnce(&mut Head),
+    ) {
+        let mut parts = self.parts();
+        change(&mut parts.head);
         let page = page.map(pack_page);
         let viewed = item.map(|item| viewed::with(parts.viewed, item));
-        let block = Parts {
-            head,
-            page: page.as_deref().unwrap_or(parts.page),
-            viewed: viewed.as_deref().unwrap_or(parts.viewed),
-            ..parts
-        };
-        self.keep(block.write());
+        parts.page = page.as_deref().unwrap_or(parts.page);
+        parts.viewed = viewed.as_deref().unwrap_or(parts.viewed);
+        self.keep(parts.write());
     }
 
     fn keep(&mut self, block: Vec<u8>) {

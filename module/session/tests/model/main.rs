@@ -153,6 +153,9 @@ impl Nodes {
                 prop_assert_eq!(touched.effect.is_some(), touched.state == State::Ok);
                 if matches!(touched.state, State::Ok | State::RateLimited) {
                     prop_assert_eq!(Ok(touched.left), model.left(now_ms));
+                    prop_assert_eq!(&touched.user, &model.user);
+                    prop_assert_eq!(&touched.roles, &model.roles);
+                    prop_assert_eq!(touched.page_views, model.views);
                 }
                 if let Some(effect) = &touched.effect {
                     self.change(effect, now_ms)?;

@@ -79,14 +79,11 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         change(context, key, effect)?;
     }
     statistics::checked(touched.state, &statistics::SESSIONS_TOUCHED);
-    let open = context.open(key);
-    let live = matches!(touched.state, State::Ok | State::RateLimited);
-    let record = open.value::<Record>()?.filter(|_| live);
     let mut reply = vec![
         Reply::Word(touched.state.as_str()),
-        Reply::Bulk(record.map(Record::user).unwrap_or_default()),
-        Reply::Bulk(record.map(Record::roles).unwrap_or_default()),
-        Reply::number(record.map_or(0, Record::page_views)),
+        Reply::Bulk(touched.user),
+        Reply::Bulk(touched.roles),
+        Reply::number(touched.page_views),
         Reply::number(touched.left.idle_ms),
         Reply::number(touched.left.absolute_ms),
     ];

@@ -1,6 +1,8 @@
 //! Which ids a ledger knows, and where what they name is found.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+#[cfg(not(fuzzing))]
+use std::hash::RandomState;
 use std::sync::LazyLock;
 
 use crate::Id;
@@ -39,7 +41,13 @@ struct LongId {
     id: Id,
 }
 
-static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+/// A fuzzer must see the same again when it runs an input again.
+#[cfg(not(fuzzing))]
+type Hashing = RandomState;
+#[cfg(fuzzing)]
+type Hashing = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
+static HASHER: LazyLock<Hashing> = LazyLock::new(Hashing::default);
 
 impl Names {
     /// Where things are that may have this id.
@@ -145,8 +153,8 @@ impl Entry for LongId {
     }
 }
 
-/// Bits of a hash that are used; few in this crate's own tests, so that hashes collide there all the time.
-const HASH_BITS: u32 = if cfg!(test) { 3 } else { 32 };
+/// Bits of a hash that are used; few in this crate's own tests and to fuzzers, so that hashes collide there all the time.
+const HASH_BITS: u32 = if cfg!(any(test, fuzzing)) { 3 } else { 32 };
 
 fn hash(id: &Id) -> u32 {
     (HASHER.hash_one(id) as u32) >> (32 - HASH_BITS)

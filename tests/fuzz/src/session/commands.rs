@@ -5,6 +5,7 @@ use holdfast_session::{
     Digest, ENCODING_VERSION, Effect, Rate, Record, Start, Started, State, Touch, limits,
 };
 
+use super::book::Book;
 use super::sound;
 use crate::{Verdict, pieces};
 
@@ -216,6 +217,7 @@ impl Life {
         let sent =
             Effect::from_args(&pieces::borrowed(&args)).expect("what was written can be read");
         assert_eq!(sent, *effect);
+        let before = self.session.clone();
         for (side, effect) in [(&mut self.session, effect), (&mut self.replica, &sent)] {
             let put = effect
                 .apply(side.as_mut())
@@ -224,6 +226,15 @@ impl Life {
                 *side = put;
             }
         }
+        let (mut book, after) = (
+            before.map(|before| Book::of(&before)),
+            self.session.as_ref().map(Book::of),
+        );
+        match &mut book {
+            Some(book) => book.write(effect),
+            None => book = after.clone(),
+        }
+        assert_eq!(after, book, "after {effect:?}");
     }
 }
 

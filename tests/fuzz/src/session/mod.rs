@@ -1,5 +1,6 @@
 //! The session record under fire.
 
+mod book;
 pub mod codec;
 pub mod commands;
 pub mod sound;

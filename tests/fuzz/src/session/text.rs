@@ -2,6 +2,7 @@
 
 use holdfast_session::{Effect, Record};
 
+use super::book::Book;
 use super::sound;
 use crate::{Verdict, pieces};
 
@@ -20,10 +21,18 @@ pub fn check(input: &[u8]) -> Verdict {
         let before = key.clone();
         match effect.apply(key.as_mut()) {
             Ok(Some(put)) => key = Some(put),
-            Ok(None) => assert!(key.is_some(), "{effect:?} had nothing to change"),
+            Ok(None) => {
+                let (before, after) = (
+                    before.expect("it was there"),
+                    key.as_ref().expect("it is there"),
+                );
+                let mut book = Book::of(&before);
+                book.write(&effect);
+                assert_eq!(Book::of(after), book, "after {effect:?}");
+            }
             Err(_) => assert_eq!(key, before, "{effect:?} was refused and changed something"),
         }
-        key.iter().for_each(sound::assert_sound);
     }
+    key.iter().for_each(sound::assert_sound);
     Verdict::accepted_if(key.is_some())
 }

@@ -73,6 +73,8 @@ impl Book {
                 at_ms,
             } => {
                 self.outcomes.retain(|(_, outcome)| outcome.id != id);
+                // One that is past due and was not swept is live.
+                self.holds.retain(|(_, hold)| hold.id != id);
                 let state = State::Prepared { since_ms: at_ms };
                 self.holds.push((
                     seq,

@@ -17,6 +17,7 @@ enum Step {
     Sweep { limit: u8 },
     Forget { limit: u8, kept: u8 },
     LongestHold { seconds: u16 },
+    Defrag { chunks: u8 },
     Restart,
     FailOver,
 }
@@ -132,6 +133,7 @@ impl Life {
                     ..Policy::default()
                 });
             }
+            Step::Defrag { chunks } => self.watched.defrag(chunks),
             Step::Restart => self.restart(),
             Step::FailOver => self.watched.fail_over(),
         }

@@ -13,6 +13,7 @@ pub struct Watched {
     replica: Ledger,
     book: Book,
     policy: Policy,
+    defrag_cursor: u64,
 }
 
 impl Watched {
@@ -23,6 +24,7 @@ impl Watched {
             replica,
             book,
             policy: Policy::default(),
+            defrag_cursor: 0,
         }
     }
 
@@ -99,6 +101,17 @@ impl Watched {
         );
         assert_eq!(Book::of(&self.ledger), self.book, "after {effect:?}");
         true
+    }
+
+    /// Some of the ledger's chunks are moved to another place in memory.
+    pub fn defrag(&mut self, mut chunks: u8) {
+        let before = self.ledger.clone();
+        self.defrag_cursor = self.ledger.defrag(self.defrag_cursor, || {
+            chunks = chunks.saturating_sub(1);
+            chunks > 0
+        });
+        assert!(self.ledger == before, "moving the ledger changed it");
+        assert_eq!(Book::of(&self.ledger), self.book);
     }
 
     /// The sweep comes by.

@@ -50,6 +50,11 @@ pub(crate) fn session_absolute_ms() -> u64 {
     SESSION_ABSOLUTE_MS.count()
 }
 
+/// Whether changes of stock are published.
+pub(crate) fn publishes_updates() -> bool {
+    PUBLISH_UPDATES.get() != 0
+}
+
 /// A value that an operator can set; its name under CONFIG is `holdfast.` and this name.
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
@@ -63,7 +68,6 @@ pub(crate) enum Kind {
     /// A whole number.
     Number { least: i64, most: i64 },
     /// `yes` or `no`, kept as 1 or 0.
-    #[allow(dead_code)]
     Switch,
 }
 
@@ -93,9 +97,10 @@ static SESSION_ABSOLUTE_MS: Parameter = Parameter::number(
     1,
     LONGEST_TIMEOUT_MS,
 );
+static PUBLISH_UPDATES: Parameter = Parameter::switch("publish-updates", true);
 
 /// Every parameter of the module.
-pub(crate) static TABLE: [&Parameter; 10] = [
+pub(crate) static TABLE: [&Parameter; 11] = [
     &HOLD_DEFAULT_MS,
     &HOLD_LONGEST_MS,
     &OUTCOME_RETENTION_MS,
@@ -106,6 +111,7 @@ pub(crate) static TABLE: [&Parameter; 10] = [
     &SWEEP_SLICE_US,
     &SESSION_IDLE_MS,
     &SESSION_ABSOLUTE_MS,
+    &PUBLISH_UPDATES,
 ];
 
 /// Pairs of which the first must not be greater than the second. They are checked when all values of a CONFIG SET
@@ -180,7 +186,6 @@ impl Parameter {
         }
     }
 
-    #[allow(dead_code)]
     const fn switch(name: &'static str, default: bool) -> Self {
         Self {
             name,
@@ -246,8 +251,8 @@ mod tests {
     fn arguments_are_pairs_of_known_names_and_values_in_range() {
         assert_eq!(read(&[]), Ok(vec![]));
         assert_eq!(
-            read(&["hold-default-ms", "5000", "Sweep-Tick-MS", "7"]),
-            Ok(vec![("hold-default-ms", 5_000), ("sweep-tick-ms", 7)])
+            read(&["hold-default-ms", "5000", "Publish-Updates", "NO"]),
+            Ok(vec![("hold-default-ms", 5_000), ("publish-updates", 0)])
         );
         for (args, why) in [
             (&["hold-default-ms"][..], "needs a value"),
@@ -260,6 +265,7 @@ mod tests {
                 "must be a whole number from 1 to 86400000, got '0'",
             ),
             (&["hold-default-ms", "1s"], "got '1s'"),
+            (&["publish-updates", "1"], "must be yes or no, got '1'"),
             (&["sweep-tick-ms", "5", "sweep-tick-ms", "5"], "given twice"),
         ] {
             let error = read(args).unwrap_err();

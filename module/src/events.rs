@@ -1,7 +1,7 @@
 //! What the server tells of keys and databases, as far as the deadlines must follow it.
 
-use crate::expiry;
 use crate::ffi::{Context, Name};
+use crate::{expiry, notifications};
 
 /// Something happened to a key. Deadlines come with a key that arrives under a new name, database or server.
 pub(crate) fn key_event(context: &Context, event: &[u8], key: &[u8]) {
@@ -9,6 +9,7 @@ pub(crate) fn key_event(context: &Context, event: &[u8], key: &[u8]) {
         // The name is made anew: one that comes with an event must not always be retained, which opening a key does.
         if let Some(name) = Name::new(key) {
             expiry::learn(context, &name.arg());
+            notifications::stock_changed(context, &name.arg());
         }
     }
 }
@@ -31,4 +32,5 @@ pub(crate) fn flushed(db: Option<i32>) {
 /// Two databases changed places.
 pub(crate) fn swapped(one: i32, other: i32) {
     expiry::swap(one, other);
+    notifications::swapped(one, other);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use holdfast_stock::Ledger;
 
 use crate::commands::stock;
-use crate::ffi::{Arg, Context, Name};
+use crate::ffi::{Arg, Context, Name, Timer};
 use crate::schedule::Schedule;
 use crate::{config, statistics};
 
@@ -134,8 +134,11 @@ pub(crate) fn look_again() {
     node().kept.due.look_again();
 }
 
+/// Runs the sweep.
+pub(crate) static TIMER: Timer = Timer::new(|context| Some(tick(context)), config::sweep_tick_ms);
+
 /// Expires what is due, for a slice of time, and returns in how many milliseconds to look again.
-pub(crate) fn tick(context: &mut Context) -> u64 {
+fn tick(context: &mut Context) -> u64 {
     let (now_ms, tick_ms) = (context.now_ms(), config::sweep_tick_ms());
     let mut node = node();
     if now_ms.saturating_add(CLOCK_TOLERANCE_MS) < node.ticked_ms {

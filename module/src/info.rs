@@ -51,5 +51,10 @@ pub(crate) fn fields(now_ms: u64) -> Vec<(String, u64)> {
                 (format!("sessions_refused_{state}"), count.get())
             }),
     );
+    fields.extend([
+        named("updates_published", s::UPDATES_PUBLISHED.get()),
+        named("updates_coalesced", s::UPDATES_COALESCED.get()),
+        named("updates_waiting", s::UPDATES_WAITING.get()),
+    ]);
     fields
 }

@@ -14,10 +14,12 @@ mod events;
 mod expiry;
 mod ffi;
 mod info;
+mod notifications;
 mod replicate;
 mod reply;
 mod schedule;
 mod statistics;
+mod updates;
 
 /// Reads the arguments of a command, its name first, as the server would have it done, and says what is wrong with them.
 /// It is for fuzzers, which have no server.

@@ -73,6 +73,10 @@ pub(crate) static EXPIRED_BY_SWEEP: Counter = Counter::new();
 pub(crate) static EXPIRED_BY_COMMAND: Counter = Counter::new();
 pub(crate) static FORGOTTEN: Counter = Counter::new();
 
+pub(crate) static UPDATES_PUBLISHED: Counter = Counter::new();
+pub(crate) static UPDATES_COALESCED: Counter = Counter::new();
+pub(crate) static UPDATES_WAITING: Gauge = Gauge::new();
+
 /// In the order of the enum, whose variants are the places in [`ANSWERED`].
 pub(crate) const WORDS: [Word; 14] = [
     Word::Ok,

@@ -33,7 +33,9 @@ fn get(c: &mut Connection, name: &str) -> String {
 
 /// All parameters, in the table's order: the server's own changes with every start.
 fn values(c: &mut Connection) -> Vec<String> {
-    NUMBERS.map(|(name, ..)| get(c, name)).to_vec()
+    let names = NUMBERS.map(|(name, ..)| name);
+    let names = names.iter().chain(&["publish-updates"]);
+    names.map(|name| get(c, name)).collect()
 }
 
 fn set(c: &mut Connection, pairs: &str) -> String {
@@ -65,6 +67,17 @@ fn every_parameter_has_its_default_and_its_range() -> Result<()> {
         assert!(refused.starts_with('!'), "{refused}");
         assert_eq!(get(c, name), default.to_string(), "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_switch_is_yes_or_no() -> Result<()> {
+    let redis = redis(&[])?;
+    let c = &mut redis.connection()?;
+    assert_eq!(get(c, "publish-updates"), "yes");
+    assert!(set(c, "publish-updates 1").starts_with('!'));
+    assert_eq!(set(c, "publish-updates NO"), "OK");
+    assert_eq!(get(c, "publish-updates"), "no");
     Ok(())
 }
 
@@ -198,7 +211,7 @@ fn a_rewritten_file_gives_the_same_values_again() -> Result<()> {
         };
         assert_eq!(get(c, "hold-default-ms"), argued);
         // Back to what is the default without arguments, and away from it: both must survive.
-        let pairs = "hold-default-ms 120000 outcome-retention-count 77 sweep-slice-us 1000";
+        let pairs = "hold-default-ms 120000 outcome-retention-count 77 publish-updates no";
         assert_eq!(set(c, pairs), "OK");
         let before = values(c);
         for _ in 0..2 {

@@ -4,7 +4,7 @@ use holdfast_stock::{Command, Decision, Effect, Ledger};
 
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
-use crate::{config, expiry, replicate, statistics};
+use crate::{config, expiry, notifications, replicate, statistics};
 
 /// Runs a command on a key that must exist.
 pub(crate) fn run(
@@ -82,25 +82,34 @@ pub(crate) fn change(
     for (seq, effect) in &applied {
         replicate::stock(context, key, *seq, effect);
     }
+    if !applied.is_empty() {
+        notifications::stock_changed(context, key);
+    }
     result
 }
 
-/// Applies effects as [`change`] does, and passes those that were applied on instead of replicating them.
+/// Applies effects as [`change`] does, and passes those that were applied on instead of replicating them. Both tell of
+/// each in the keyspace.
 pub(crate) fn change_only(
     context: &mut Context,
     key: &Arg<'_>,
     effects: &[Effect],
     mut applied: impl FnMut(u64, &Effect),
 ) -> Result<(), Failure> {
+    let mut count = 0;
     let written = write(context, key, |ledger| {
         for effect in effects {
             ledger
                 .apply(effect)
                 .map_err(|inconsistent| (effect, inconsistent))?;
             applied(ledger.seq(), effect);
+            count += 1;
         }
         Ok(())
     })?;
+    for effect in effects.iter().take(count) {
+        context.notify(notifications::stock_event(effect), key);
+    }
     written.map_err(|(effect, inconsistent)| {
         let key = quoted(key);
         context.warn(&format!(

@@ -1,11 +1,11 @@
 //! The server as a command, a timer or an event sees it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ptr::NonNull;
 
 use redis_module::raw;
 
-use super::strings::Vector;
+use super::strings::{Name, Vector};
 use super::{Arg, Key, KeyMut, api};
 use crate::reply::Failure;
 
@@ -68,18 +68,67 @@ impl Context {
         unsafe { api!(RedisModule_SelectDb)(self.raw(), db) == raw::REDISMODULE_OK as i32 }
     }
 
+    /// Whether this server is a primary with all its data.
+    pub(crate) fn is_primary(&self) -> bool {
+        let loading = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
+        let flags = self.flags();
+        flags & raw::REDISMODULE_CTX_FLAGS_MASTER != 0 && flags & loading == 0
+    }
+
+    /// Whether this server is a node of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.flags() & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
+    }
+
+    fn flags(&self) -> u32 {
+        // SAFETY: the context is valid.
+        (unsafe { api!(RedisModule_GetContextFlags)(self.raw()) }) as u32
+    }
+
+    /// Tells of a change of the key in the keyspace; to be called when the key is closed.
+    pub(crate) fn notify(&self, event: &CStr, key: &Arg<'_>) {
+        self.notify_as(raw::REDISMODULE_NOTIFY_MODULE, event, key);
+    }
+
+    /// Tells that the key is gone, as the server's own DEL does.
+    pub(crate) fn notify_deleted(&self, key: &Arg<'_>) {
+        self.notify_as(raw::REDISMODULE_NOTIFY_GENERIC, c"del", key);
+    }
+
+    fn notify_as(&self, kind: c_int, event: &CStr, key: &Arg<'_>) {
+        // SAFETY: context and key are valid, and the event's name is static.
+        unsafe {
+            api!(RedisModule_NotifyKeyspaceEvent)(
+                self.raw(),
+                kind,
+                event.as_ptr(),
+                key.raw.as_ptr(),
+            )
+        };
+    }
+
+    /// Publishes a message, in the channel's own shard or to the whole server.
+    pub(crate) fn publish(&self, sharded: bool, channel: &[u8], message: &[u8]) {
+        let (Some(channel), Some(message)) = (Name::new(channel), Name::new(message)) else {
+            return;
+        };
+        // SAFETY: the context is valid, and both strings live until the call is over; what needs them longer takes a
+        // reference of its own.
+        unsafe {
+            if sharded {
+                api!(RedisModule_PublishMessageShard)(self.raw(), channel.raw(), message.raw());
+            } else {
+                api!(RedisModule_PublishMessage)(self.raw(), channel.raw(), message.raw());
+            }
+        }
+    }
+
     /// Whether this server may change keys of its own accord: a primary that neither loads nor is paused. Replicating
     /// while clients are paused crashes the server.
     pub(crate) fn may_write_unasked(&self) -> bool {
-        // SAFETY: the context is valid.
-        let (flags, avoid) = unsafe {
-            (
-                api!(RedisModule_GetContextFlags)(self.raw()) as u32,
-                api!(RedisModule_AvoidReplicaTraffic)(),
-            )
-        };
-        let loading = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
-        flags & raw::REDISMODULE_CTX_FLAGS_MASTER != 0 && flags & loading == 0 && avoid == 0
+        // SAFETY: no preconditions.
+        let avoids = unsafe { api!(RedisModule_AvoidReplicaTraffic)() };
+        self.is_primary() && avoids == 0
     }
 
     /// Writes a warning to the server's log.

@@ -1,16 +1,11 @@
-//! What the server tells of its own accord: the timer, keys that arrive, databases that are emptied or swapped.
+//! What the server tells of its own accord: keys that arrive, databases that are emptied or swapped, its cron.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ptr::NonNull;
 
 use redis_module::raw;
 
 use super::{Arg, Context, api, guard};
-
-/// The timer that runs, and when it was started, in Unix milliseconds. Only the server's main thread uses them.
-static TIMER: AtomicU64 = AtomicU64::new(0);
-static STARTED_MS: AtomicU64 = AtomicU64::new(0);
 
 /// Starts the timer and subscribes to the events; false if the server refused.
 pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
@@ -43,7 +38,10 @@ pub(super) fn start(context: *mut raw::RedisModuleCtx) -> bool {
                 Some(cron),
             ),
         ];
-        start_timer(context, crate::config::sweep_tick_ms());
+        let Some(context) = Context::from_raw(context) else {
+            return false;
+        };
+        crate::expiry::TIMER.start(&context, crate::config::sweep_tick_ms());
         told.iter()
             .all(|status| *status == raw::REDISMODULE_OK as c_int)
     }
@@ -53,56 +51,17 @@ fn event(id: u64) -> raw::RedisModuleEvent {
     raw::RedisModuleEvent { id, dataver: 1 }
 }
 
-/// # Safety
-/// The context must be that of the running call.
-unsafe fn start_timer(context: *mut raw::RedisModuleCtx, in_ms: u64) {
-    let in_ms = i64::try_from(in_ms).unwrap_or(i64::MAX);
-    // SAFETY: the caller's; the callback takes no data.
-    let timer = unsafe { api!(RedisModule_CreateTimer)(context, in_ms, Some(tick), null_mut()) };
-    TIMER.store(timer, Relaxed);
-    // SAFETY: the caller's.
-    STARTED_MS.store(
-        unsafe { Context::from_raw(context) }.map_or(0, |context| context.now_ms()),
-        Relaxed,
-    );
-}
-
-/// Starts the timer anew when the clock has gone back. Redis 7.0 goes by that clock and would wait until it is again
-/// where it was; the server's own cron does not.
+/// The server's cron goes by the monotonic clock, ten times a second or more often.
 unsafe extern "C" fn cron(
-    raw: *mut raw::RedisModuleCtx,
+    context: *mut raw::RedisModuleCtx,
     _: raw::RedisModuleEvent,
     _: u64,
     _: *mut c_void,
 ) {
-    guard(|| {
+    for timer in [&crate::expiry::TIMER, &crate::notifications::TIMER] {
         // SAFETY: the server lends the context for this call.
-        let context = unsafe { Context::from_raw(raw) };
-        if context.is_some_and(|context| context.now_ms() < STARTED_MS.load(Relaxed)) {
-            // SAFETY: as above; a timer that is gone is refused.
-            unsafe {
-                api!(RedisModule_StopTimer)(raw, TIMER.load(Relaxed), null_mut());
-                start_timer(raw, crate::config::sweep_tick_ms());
-            }
-        }
-    });
-}
-
-unsafe extern "C" fn tick(raw: *mut raw::RedisModuleCtx, _: *mut c_void) {
-    let next_ms = guard(|| {
-        // SAFETY: the server lends the context for this call.
-        let context = unsafe { Context::from_raw(raw) };
-        context.map(|mut context| crate::expiry::tick(&mut context))
-    });
-    // SAFETY: as above. Whatever happened, the timer goes on.
-    unsafe {
-        start_timer(
-            raw,
-            next_ms
-                .flatten()
-                .unwrap_or_else(crate::config::sweep_tick_ms),
-        )
-    };
+        guard(|| unsafe { timer.revive(context) });
+    }
 }
 
 unsafe extern "C" fn key_event(

@@ -18,11 +18,13 @@ mod load;
 mod register;
 mod send;
 mod strings;
+mod timer;
 
 pub(crate) use context::Context;
 pub(crate) use datatype::{DataType, Digester, Loader, Rewriter, Saver, TypeCell};
 pub(crate) use key::{Key, KeyMut};
 pub(crate) use strings::{Arg, Name};
+pub(crate) use timer::{Timer, monotonic_ms};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -37,6 +37,8 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
         None => return Ok(Reply::Integer(0)),
     };
     context.open_mut(key)?.delete();
+    context.notify(c"session.end", key);
+    context.notify_deleted(key);
     // Nothing in it depends on a clock, so it can go out as it came.
     context.replicate_verbatim();
     statistics::SESSIONS_ENDED.add(1);

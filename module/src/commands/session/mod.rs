@@ -13,8 +13,8 @@ pub(super) mod viewed;
 use holdfast_session::{Effect, Record};
 
 use crate::ffi::{Arg, Context};
-use crate::replicate;
 use crate::reply::{Failure, quoted};
+use crate::{notifications, replicate};
 
 /// Applies an effect to the session under the key, and replicates it.
 fn change(context: &mut Context, key: &Arg<'_>, effect: &Effect) -> Result<(), Failure> {
@@ -41,5 +41,7 @@ fn change_only(context: &mut Context, key: &Arg<'_>, effect: &Effect) -> Result<
     if let Some(ends_ms) = ends_ms {
         open.expire_at(ends_ms);
     }
+    drop(open);
+    context.notify(notifications::session_event(effect), key);
     Ok(())
 }

@@ -3,43 +3,20 @@
 mod module_support;
 
 use anyhow::Result;
+use holdfast_tests::redis::Redis;
 use module_support::numbers::Numbers;
-use module_support::{ask, digest, eventually, in_step, redis, replica};
+use module_support::workload::{KEYS, work};
+use module_support::{alike, ask, digest, in_step, info, redis, replica, stock};
 use redis::Connection;
 
-/// Thousands of random commands on a few keys, with short deadlines.
-fn work(c: &mut Connection, numbers: &mut Numbers, commands: usize) {
-    for _ in 0..commands {
-        let (key, id, units) = (numbers.below(4), numbers.below(200), 1 + numbers.below(3));
-        let digest = numbers.below(2).to_string().repeat(64);
-        let command = match numbers.below(20) {
-            0 => format!("INV.SET k{key} {}", numbers.below(60)),
-            1 => format!("INV.SET k{key} {} FORCE", numbers.below(60)),
-            2 => format!("INV.ADJUST k{key} {} ID a{id}", units * 5),
-            3 => format!("INV.ADJUST k{key} -{units}"),
-            4..=7 => format!(
-                "INV.RESERVE k{key} o{id} {units} PX {}",
-                1 + numbers.below(300)
-            ),
-            8 => format!("INV.MRESERVE 2 k0 k1 o{id} {units} {units} PX 200"),
-            9 | 10 => format!("INV.PREPARE k{key} o{id} LATE {units}"),
-            11 => format!("INV.EXTEND k{key} o{id} PX {}", 1 + numbers.below(500)),
-            12 | 13 => format!("INV.CONFIRM k{key} o{id}"),
-            14 => format!("INV.CONFIRM k{key} o{id} LATE {units}"),
-            15 => format!("INV.RELEASE k{key} o{id}"),
-            16 => format!(
-                "SESSION.START s{key} {digest} user IDLE {}",
-                50 + numbers.below(5_000)
-            ),
-            17 => format!("SESSION.TOUCH s{key} {digest} PAGE /{id} ITEM I{id} RATE 3 1 1"),
-            18 => format!("SESSION.SET s{key} f{units} v{id}"),
-            _ => format!(
-                "SESSION.ROTATE s{key} {digest} {}",
-                numbers.below(2).to_string().repeat(64)
-            ),
-        };
-        ask(c, &command);
+/// What is in its AOF.
+fn aof(redis: &Redis) -> Result<String> {
+    let folder = redis.server()?.home().folder.join("appendonlydir");
+    let mut log = String::new();
+    for entry in std::fs::read_dir(folder)? {
+        log.push_str(&String::from_utf8_lossy(&std::fs::read(entry?.path())?));
     }
+    Ok(log)
 }
 
 #[test]
@@ -55,27 +32,21 @@ fn a_replica_equals_its_primary_after_any_workload() -> Result<()> {
     )?;
     work(c, &mut numbers, 8_000);
     let mut r = replica.connection()?;
-    let keys = ["k0", "k1", "k2", "k3", "s0", "s1", "s2", "s3"];
-    eventually("equal digests", || {
-        in_step(&primary, &replica)?;
-        Ok(keys.iter().all(|key| digest(c, key) == digest(&mut r, key)))
-    })?;
+    alike(&primary, &replica)?;
     assert!(
-        keys[..4]
-            .iter()
-            .all(|key| digest(c, key) != digest(c, "none")),
+        KEYS.iter().all(|key| digest(c, key) != digest(c, "none")),
         "there must be something to compare"
     );
 
     // What is in the replica's AOF makes the same keys again.
-    let before: Vec<_> = keys[..4].iter().map(|key| digest(&mut r, key)).collect();
+    let before: Vec<_> = KEYS.iter().map(|key| digest(&mut r, key)).collect();
     ask(c, "CLIENT PAUSE 60000 WRITE");
     replica.server()?.stop()?;
     replica.start_again()?;
     in_step(&primary, &replica)?;
     let mut r = replica.connection()?;
-    let after: Vec<_> = keys[..4].iter().map(|key| digest(&mut r, key)).collect();
-    let now: Vec<_> = keys[..4].iter().map(|key| digest(c, key)).collect();
+    let after: Vec<_> = KEYS.iter().map(|key| digest(&mut r, key)).collect();
+    let now: Vec<_> = KEYS.iter().map(|key| digest(c, key)).collect();
     assert!(
         after == before || after == now,
         "{after:?} is neither {before:?} nor {now:?}"
@@ -97,14 +68,9 @@ fn replays_and_refusals_replicate_nothing() -> Result<()> {
     ask(c, &format!("SESSION.START s {secret} ada"));
     ask(c, &format!("SESSION.TOUCH s {secret} RATE 0 1 3600"));
     in_step(&primary, &replica)?;
-    let offset = |c: &mut Connection| {
-        let info = ask(c, "INFO replication");
-        info.split("master_repl_offset:")
-            .nth(1)
-            .map(|rest| rest.split('\\').next().unwrap_or_default().to_owned())
-    };
+    let offset = |c: &mut Connection| info(c, "replication", "master_repl_offset");
     // The primary sends a newline now and then to say that it lives, which is not in the stream; a ping would be.
-    let before = offset(c);
+    let before = offset(c)?;
     for command in [
         "INV.SET a 5",
         "INV.RESERVE a o1 2",
@@ -121,10 +87,10 @@ fn replays_and_refusals_replicate_nothing() -> Result<()> {
     }
     ask(c, &format!("SESSION.START s {secret} ada"));
     assert!(ask(c, &format!("SESSION.TOUCH s {secret} RATE 0 1 3600")).starts_with("RATE_LIMITED"));
-    assert_eq!(offset(c), before);
+    assert_eq!(offset(c)?, before);
     // A control: what changes something is seen.
     ask(c, "INV.RELEASE a o1");
-    assert_ne!(offset(c), before);
+    assert_ne!(offset(c)?, before);
     Ok(())
 }
 
@@ -141,11 +107,7 @@ fn effects_go_out_with_absolute_times() -> Result<()> {
     let c = &mut primary.connection()?;
     ask(c, "INV.SET a 5");
     ask(c, "INV.RESERVE a o1 2 PX 3600000");
-    let folder = primary.server()?.home().folder.join("appendonlydir");
-    let mut log = String::new();
-    for entry in std::fs::read_dir(folder)? {
-        log.push_str(&String::from_utf8_lossy(&std::fs::read(entry?.path())?));
-    }
+    let log = aof(&primary)?;
     assert!(log.contains("INV.APPLY"), "{log}");
     assert!(log.contains("RESERVED"), "{log}");
     assert!(!log.contains("PX") && !log.contains("INV.RESERVE"), "{log}");
@@ -167,5 +129,121 @@ fn a_replica_refuses_an_effect_after_a_gap() -> Result<()> {
     );
     assert_eq!(digest(c, "a"), before);
     assert_eq!(ask(c, "INV.APPLY a 3 RELEASED o1 5"), "OK");
+    Ok(())
+}
+
+#[test]
+fn a_transaction_and_a_script_go_out_as_their_effects_in_their_order() -> Result<()> {
+    let primary = redis(&[
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--aof-use-rdb-preamble",
+        "no",
+    ])?;
+    let replica = replica(&primary, &[])?;
+    let c = &mut primary.connection()?;
+    ask(c, "INV.SET a 5");
+    ask(c, "INV.RESERVE a first-one 5 PX 60000");
+    for command in [
+        "MULTI",
+        "INV.RELEASE a first-one",
+        "INV.RESERVE a second-one 5",
+        "SET between two",
+        "INV.CONFIRM a second-one QUANTITY 3",
+    ] {
+        ask(c, command);
+    }
+    assert!(ask(c, "EXEC").contains("[CONFIRMED 2 "));
+    let script = "redis.call('INV.RESERVE', KEYS[1], 'third-one', 2)
+        redis.call('SET', 'in-script', 'x')
+        return redis.call('INV.CONFIRM', KEYS[1], 'third-one')";
+    let reply: redis::Value = redis::cmd("EVAL").arg(script).arg(1).arg("a").query(c)?;
+    assert!(matches!(reply, redis::Value::Array(_)), "{reply:?}");
+    // What a script has done before it fails stays done, and goes out.
+    let failing = "redis.call('INV.ADJUST', KEYS[1], 7) redis.call('INV.RESERVE', KEYS[1], 'x', 0)";
+    let failed: Result<redis::Value, _> = redis::cmd("EVAL").arg(failing).arg(1).arg("a").query(c);
+    assert!(failed.is_err());
+    assert_eq!(stock(c, "a", "available"), 7);
+    alike(&primary, &replica)?;
+
+    let log = aof(&primary)?;
+    let mut rest = log.as_str();
+    for word in [
+        "first-one",
+        "MULTI",
+        "RELEASED",
+        "second-one",
+        "between",
+        "CONFIRMED",
+        "EXEC",
+        "MULTI",
+        "third-one",
+        "in-script",
+        "CONFIRMED",
+        "EXEC",
+        "INV.APPLY",
+    ] {
+        let at = rest.find(word);
+        let at = at.unwrap_or_else(|| panic!("{word} does not come next in {log}"));
+        rest = &rest[at + word.len()..];
+    }
+    assert!(!log.contains("EVAL"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_replica_refuses_every_command_that_writes() -> Result<()> {
+    let primary = redis(&[])?;
+    let replica = replica(&primary, &[])?;
+    let (c, r) = (&mut primary.connection()?, &mut replica.connection()?);
+    let secret = "1".repeat(64);
+    ask(c, "INV.SET a 5");
+    ask(c, "INV.RESERVE a o1 2");
+    ask(c, &format!("SESSION.START s {secret} ada"));
+    in_step(&primary, &replica)?;
+    let before = ask(r, "DEBUG DIGEST");
+    let commands: Vec<String> = redis::cmd("COMMAND")
+        .arg("LIST")
+        .arg("FILTERBY")
+        .arg("MODULE")
+        .arg("holdfast")
+        .query(r)?;
+    let mut refused = 0;
+    for name in &commands {
+        let flags = ask(r, &format!("COMMAND INFO {name}"));
+        if flags.contains("write") {
+            let args = match name.as_str() {
+                "inv.mreserve" => "1 a o2 1",
+                "inv.apply" => "a 3 RELEASED o1 5",
+                "session.end" => "s",
+                _ => "a o1 1 1 1",
+            };
+            let reply = ask(r, &format!("{name} {args}"));
+            // One that has too many arguments is refused for that.
+            if !reply.contains("wrong number of arguments") {
+                assert!(reply.starts_with("!READONLY"), "{name}: {reply}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 8, "only {refused} of {commands:?} were tried");
+    assert_eq!(ask(r, "DEBUG DIGEST"), before);
+    assert_eq!(stock(r, "a", "held"), 2, "but reads are answered");
+    Ok(())
+}
+
+#[test]
+fn a_hold_can_wait_for_its_replicas() -> Result<()> {
+    let primary = redis(&[])?;
+    let replicas = [replica(&primary, &[])?, replica(&primary, &[])?];
+    let c = &mut primary.connection()?;
+    ask(c, "INV.SET a 5");
+    ask(c, "INV.RESERVE a o1 2");
+    assert_eq!(ask(c, "WAIT 2 20000"), "2");
+    for replica in &replicas {
+        assert_eq!(stock(&mut replica.connection()?, "a", "held"), 2);
+    }
     Ok(())
 }

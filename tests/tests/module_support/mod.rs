@@ -6,6 +6,7 @@
 pub mod deadlines;
 pub mod dump;
 pub mod numbers;
+pub mod workload;
 
 use std::time::Duration;
 
@@ -59,6 +60,16 @@ pub fn in_step(primary: &Redis, replica: &Redis) -> Result<()> {
         let sent = info(&mut primary, "replication", "master_repl_offset")?;
         let up = info(&mut replica, "replication", "master_link_status")?.as_deref() == Some("up");
         Ok(up && sent == info(&mut replica, "replication", "slave_repl_offset")?)
+    })
+}
+
+/// Waits until the replica is in step and everything in both is the same. What falls due meanwhile may still be on its
+/// way at the first look.
+pub fn alike(primary: &Redis, replica: &Redis) -> Result<()> {
+    let (mut p, mut r) = (primary.connection()?, replica.connection()?);
+    eventually("equal digests", || {
+        in_step(primary, replica)?;
+        Ok(ask(&mut p, "DEBUG DIGEST") == ask(&mut r, "DEBUG DIGEST"))
     })
 }
 

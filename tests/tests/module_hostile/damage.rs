@@ -52,6 +52,35 @@ pub fn version(value: &[u8]) -> u16 {
     u16::from(value[NAME_END - 2] & 3) << 8 | u16::from(value[NAME_END - 1])
 }
 
+/// What a string begins with (`RDB_MODULE_OPCODE_STRING`), and what follows the last one.
+const STRING: u8 = 5;
+const END: u8 = 0;
+
+/// The one string of an uncompressed value cut in two at every place, and with empty ones before and behind.
+pub fn in_pieces(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let (name, rest) = value.split_at(NAME_END);
+    let string = match rest {
+        [STRING, length @ 0..0x40, string @ .., END] if string.len() == usize::from(*length) => {
+            string
+        }
+        // Two bits say that the length has fourteen.
+        [STRING, 0x40..0x80, _, string @ .., END] => string,
+        _ => panic!("not one string: {}", value.escape_ascii()),
+    };
+    (0..=string.len()).map(move |at| {
+        let (first, second) = string.split_at(at);
+        let mut value = name.to_vec();
+        for piece in [first, second] {
+            let length = 0x4000 | u16::try_from(piece.len()).expect("a short string");
+            value.push(STRING);
+            value.extend_from_slice(&length.to_be_bytes());
+            value.extend_from_slice(piece);
+        }
+        value.push(END);
+        value
+    })
+}
+
 /// The value damaged once or a few times, anyhow.
 pub fn any(value: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut value = value.to_vec();

@@ -149,6 +149,51 @@ fn a_value_of_another_encoding_version_is_refused_and_the_log_says_so() -> Resul
     watch.end(&redis, c)
 }
 
+/// A value is written in chunks, none of which cuts a record in two; whoever cuts elsewhere made it himself.
+#[test]
+fn a_value_in_other_pieces_is_the_same_value_or_refused() -> Result<()> {
+    let redis = redis(&["--rdbcompression", "no"])?;
+    let c = &mut redis.connection()?;
+    let keys = fill(c);
+    let watch = Watch::begin(c)?;
+    for key in keys {
+        let (whole, place) = (dump(c, key)?, place(key));
+        let (mut same, mut refused) = (0, 0);
+        for value in damage::in_pieces(&whole.value) {
+            let payload = Dump {
+                value,
+                ..whole.clone()
+            }
+            .payload();
+            match restore(c, place, &payload, false).as_str() {
+                "OK" => {
+                    assert_eq!(
+                        digest(c, place),
+                        digest(c, key),
+                        "{}",
+                        payload.escape_ascii()
+                    );
+                    same += 1;
+                }
+                error => {
+                    assert!(
+                        error.starts_with("!ERR Bad data format"),
+                        "{error}: {}",
+                        payload.escape_ascii()
+                    );
+                    refused += 1;
+                }
+            }
+            ask(c, &format!("DEL {place}"));
+        }
+        assert!(
+            refused > 0 && (same > 0 || is_session(key)),
+            "{key}: {refused} refused, {same} the same"
+        );
+    }
+    watch.end(&redis, c)
+}
+
 /// The controls: without the damage a payload made in the same way is taken, and without the CRC none gets as far as the
 /// module.
 #[test]

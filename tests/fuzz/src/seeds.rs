@@ -53,7 +53,7 @@ fn payload(version: i32, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Every command with all its options.
-const COMMANDS: &[&str] = &[
+pub const COMMANDS: &[&str] = &[
     "INV.SET key 20 IF 3 FORCE",
     "INV.ADJUST key -5 ID delivery IF 3 FORCE",
     "INV.RESERVE key hold 2 PX 60000",
@@ -78,6 +78,8 @@ const COMMANDS: &[&str] = &[
     "SESSION.ROTATE key ######## ######## GRACE 1000",
     "SESSION.END key",
     "SESSION.APPLY key SET cart c1",
+    "INV.HELP",
+    "SESSION.HELP",
 ];
 
 /// Those commands, with a digest in place of the hashes.

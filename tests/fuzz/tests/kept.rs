@@ -58,3 +58,20 @@ fn what_the_code_writes_today_is_accepted() {
         );
     }
 }
+
+/// The page is held against the module's own table, so it names every command that there is.
+#[test]
+fn there_is_a_seed_for_every_command() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+    let page = fs::read_to_string(page).expect("the page of commands");
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let commands: Vec<_> = headings.filter(|name| name.contains('.')).collect();
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in commands {
+        let mut seeds = seeds::COMMANDS.iter();
+        assert!(
+            seeds.any(|seed| seed.split(' ').next() == Some(command)),
+            "no seed for {command}"
+        );
+    }
+}

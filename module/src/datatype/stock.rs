@@ -69,6 +69,10 @@ impl DataType for Ledger {
         self.allocations()
     }
 
+    fn defrag(&mut self, cursor: u64, go_on: &mut dyn FnMut() -> bool) -> u64 {
+        Ledger::defrag(self, cursor, go_on)
+    }
+
     fn came(&self) {
         statistics::STOCK_KEYS.change(1, 0);
         statistics::changed(&Totals::default(), &self.totals());

@@ -31,6 +31,11 @@ pub(crate) trait DataType: Clone + Sized + 'static {
     fn memory(&self) -> usize;
     /// How many allocations freeing it takes: a large value is freed in the background.
     fn free_effort(&self) -> usize;
+    /// Moves its inner memory to better places for as long as `go_on` says, from `cursor` on, which is 0 or what an
+    /// earlier call returned. It returns where to continue, 0 when it is through.
+    fn defrag(&mut self, _cursor: u64, _go_on: &mut dyn FnMut() -> bool) -> u64 {
+        0
+    }
     /// The value has come to be: loaded, copied or put under a key.
     fn came(&self);
     /// The value is about to be freed, maybe on a background thread.
@@ -70,7 +75,7 @@ pub(super) fn register<T: DataType>(context: *mut raw::RedisModuleCtx) -> bool {
         free_effort: Some(free_effort::<T>),
         unlink: None,
         copy: Some(copy::<T>),
-        defrag: None,
+        defrag: Some(defrag::<T>),
         mem_usage2: None,
         free_effort2: None,
         unlink2: Some(unlink::<T>),
@@ -238,6 +243,34 @@ unsafe extern "C" fn free_effort<T: DataType>(
 ) -> usize {
     // SAFETY: see `borrow`.
     guard(|| unsafe { borrow::<T>(value) }.free_effort()).unwrap_or(1)
+}
+
+/// Returns 0 when the value is through, 1 when it is to be called again.
+unsafe extern "C" fn defrag<T: DataType>(
+    context: *mut raw::RedisModuleDefragCtx,
+    _: *mut raw::RedisModuleString,
+    place: *mut *mut c_void,
+) -> c_int {
+    let more = guard(|| {
+        let mut cursor = 0;
+        // SAFETY: the context is that of this call. Without a cursor, as for small values, it stays 0; `place` holds
+        // a value as for `borrow`, and no reference to it is alive while its box is moved.
+        let value = unsafe {
+            api!(RedisModule_DefragCursorGet)(context, &mut cursor);
+            if cursor == 0
+                && let Some(moved) = NonNull::new(api!(RedisModule_DefragAlloc)(context, *place))
+            {
+                *place = moved.as_ptr();
+            }
+            &mut *(*place).cast::<T>()
+        };
+        // SAFETY: as above.
+        let mut go_on = || unsafe { api!(RedisModule_DefragShouldStop)(context) == 0 };
+        let next = value.defrag(cursor, &mut go_on);
+        // SAFETY: as above.
+        next != 0 && unsafe { api!(RedisModule_DefragCursorSet)(context, next) } == 0
+    });
+    more.unwrap_or(false).into()
 }
 
 unsafe extern "C" fn unlink<T: DataType>(

@@ -46,13 +46,7 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
             return false;
         }
         // SAFETY: the context is that of loading.
-        unsafe {
-            api!(RedisModule_SetModuleOptions)(
-                context,
-                (raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
-                    | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD) as c_int,
-            )
-        };
+        unsafe { api!(RedisModule_SetModuleOptions)(context, options()) };
         datatype::register::<Stock>(context)
             && datatype::register::<Session>(context)
             && register::register_all(context)
@@ -64,6 +58,28 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     } else {
         raw::REDISMODULE_ERR
     }) as c_int
+}
+
+/// What the module can bear: payloads that end too early, a primary's data that is loaded beside its own, and on
+/// Valkey slots that move while it is in use, which goes by the rewriting of the AOF.
+fn options() -> c_int {
+    /// `VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION`; another server may give the bit another meaning.
+    const MOVES_SLOTS: c_int = 1 << 5;
+    let everywhere =
+        raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD;
+    let mut known: Option<unsafe extern "C" fn() -> c_int> = None;
+    // SAFETY: the server fills the place in if it knows a function of this name, which has this type; a function and
+    // an empty place are both as large as a pointer.
+    let known = unsafe {
+        if let Some(get) = raw::RedisModule_GetApi {
+            get(
+                c"ValkeyModule_GetModuleOptionsAll".as_ptr(),
+                (&raw mut known).cast(),
+            );
+        }
+        known.map_or(0, |known| known())
+    };
+    everywhere as c_int | known & MOVES_SLOTS
 }
 
 /// Whether the server has every function that `api!` is used for; all are there since Redis 7.0.
@@ -82,6 +98,10 @@ fn check_api() -> bool {
         RedisModule_CreateDataType,
         RedisModule_CreateString,
         RedisModule_CreateTimer,
+        RedisModule_DefragAlloc,
+        RedisModule_DefragCursorGet,
+        RedisModule_DefragCursorSet,
+        RedisModule_DefragShouldStop,
         RedisModule_DeleteKey,
         RedisModule_DigestAddStringBuffer,
         RedisModule_DigestEndSequence,

@@ -7,7 +7,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 STACK = $(BUILT)/holdfast-stack
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-matrix lint fuzz bench
+.PHONY: help install build up demo status down test test-matrix test-sanitizer lint fuzz bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -38,6 +38,9 @@ test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, an
 
 test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module on each
 	@tests/fetch-servers.sh && CARGO=$(CARGO) tests/matrix.sh --all
+
+test-sanitizer: build ## Run the module's tests under valgrind
+	@CARGO=$(CARGO) tests/sanitizer/run
 
 lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check

@@ -13,7 +13,7 @@ use hammer::Hammer;
 use histories::Trial;
 use histories::record::Deadlines;
 use holdfast_tests::redis::{Redis, RedisOptions};
-use module_support::replays_touch_no_watch;
+use module_support::{ask, replays_touch_no_watch};
 use sabotage::sabotaged;
 
 type Check = fn(RedisOptions) -> Result<()>;
@@ -100,4 +100,13 @@ fn a_unit_sold_twice_is_caught() -> Result<()> {
 #[test]
 fn a_replay_that_touches_watch_is_caught() -> Result<()> {
     must_fail("touch-watch-on-a-replay", watch, "must not touch WATCH")
+}
+
+#[test]
+#[ignore = "needs a server under valgrind, which tests/sanitizer/run starts and whose log it reads"]
+fn a_read_of_freed_memory_leaves_the_server_running() -> Result<()> {
+    let redis = Redis::start_private(sabotaged(Some("read-freed-memory"))?)?;
+    let answer = ask(&mut redis.connection()?, "INV.SET a 5");
+    ensure!(answer == "OK 5 1 0 0", "{answer}");
+    redis.server()?.stop()
 }

@@ -136,14 +136,14 @@ fn hash_tag(key: &[u8]) -> &[u8] {
 }
 
 fn message(db: i32, key: &[u8], stock: &Summary) -> String {
-    let key: String = String::from_utf8_lossy(key)
-        .chars()
-        .map(|letter| match letter {
-            '"' | '\\' => format!("\\{letter}"),
-            control if control < ' ' => format!("\\u{:04x}", u32::from(control)),
-            letter => letter.to_string(),
-        })
-        .collect();
+    let mut escaped = String::with_capacity(key.len());
+    for letter in String::from_utf8_lossy(key).chars() {
+        match letter {
+            '"' | '\\' => escaped.extend(['\\', letter]),
+            control if control < ' ' => escaped += &format!("\\u{:04x}", u32::from(control)),
+            letter => escaped.push(letter),
+        }
+    }
     let Summary {
         seq,
         on_hand,
@@ -152,7 +152,7 @@ fn message(db: i32, key: &[u8], stock: &Summary) -> String {
         ..
     } = stock;
     format!(
-        r#"{{"key":"{key}","db":{db},"seq":{seq},"on_hand":{on_hand},"held":{held},"available":{available}}}"#
+        r#"{{"key":"{escaped}","db":{db},"seq":{seq},"on_hand":{on_hand},"held":{held},"available":{available}}}"#
     )
 }
 

@@ -13,8 +13,8 @@ pub(crate) const SPACING_MS: u64 = 50;
 /// The keys that were told about last.
 #[derive(Debug, Default)]
 pub(crate) struct Updates {
-    /// Whether each has changed since.
-    changed: BTreeMap<(i32, Arc<[u8]>), bool>,
+    /// Whether each has changed since, by database.
+    changed: BTreeMap<i32, BTreeMap<Arc<[u8]>, bool>>,
     /// When each may be told about again, earliest first.
     next: VecDeque<(u64, i32, Arc<[u8]>)>,
 }
@@ -29,12 +29,14 @@ impl Updates {
 
     /// The key has changed. True if it is to be told about now.
     pub(crate) fn change(&mut self, db: i32, key: &[u8], now_ms: u64) -> bool {
-        let key: Arc<[u8]> = key.into();
-        if let Some(changed) = self.changed.get_mut(&(db, Arc::clone(&key))) {
+        let keys = self.changed.entry(db).or_default();
+        if let Some(changed) = keys.get_mut(key) {
             *changed = true;
             return false;
         }
-        self.told(db, key, now_ms);
+        let key: Arc<[u8]> = key.into();
+        keys.insert(Arc::clone(&key), false);
+        self.next.push_back((now_ms + SPACING_MS, db, key));
         true
     }
 
@@ -42,9 +44,15 @@ impl Updates {
     pub(crate) fn pop(&mut self, now_ms: u64) -> Option<(i32, Arc<[u8]>)> {
         while self.next_ms()? <= now_ms {
             let (_, db, key) = self.next.pop_front()?;
-            if self.changed.remove(&(db, Arc::clone(&key))) == Some(true) {
-                self.told(db, Arc::clone(&key), now_ms);
-                return Some((db, key));
+            let keys = self.changed.entry(db).or_default();
+            match keys.get_mut(&key) {
+                Some(changed) if *changed => {
+                    *changed = false;
+                    let again_ms = now_ms + SPACING_MS;
+                    self.next.push_back((again_ms, db, Arc::clone(&key)));
+                    return Some((db, key));
+                }
+                _ => drop(keys.remove(&key)),
             }
         }
         None
@@ -55,7 +63,7 @@ impl Updates {
         self.next.front().map(|(at_ms, ..)| *at_ms)
     }
 
-    /// How many keys have changed and wait.
+    /// How many keys it remembers.
     pub(crate) fn len(&self) -> usize {
         self.next.len()
     }
@@ -67,24 +75,16 @@ impl Updates {
 
     /// Two databases changed places.
     pub(crate) fn swap(&mut self, one: i32, other: i32) {
-        let swapped = |db: i32| match db {
-            db if db == one => other,
-            db if db == other => one,
-            db => db,
-        };
-        self.changed = std::mem::take(&mut self.changed)
-            .into_iter()
-            .map(|((db, key), changed)| ((swapped(db), key), changed))
-            .collect();
+        let was_one = self.changed.remove(&one).map(|keys| (other, keys));
+        let was_other = self.changed.remove(&other).map(|keys| (one, keys));
+        self.changed.extend(was_one.into_iter().chain(was_other));
         for (_, db, _) in &mut self.next {
-            *db = swapped(*db);
+            if *db == one {
+                *db = other;
+            } else if *db == other {
+                *db = one;
+            }
         }
-    }
-
-    fn told(&mut self, db: i32, key: Arc<[u8]>, now_ms: u64) {
-        self.next
-            .push_back((now_ms + SPACING_MS, db, Arc::clone(&key)));
-        self.changed.insert((db, key), false);
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
                 }
             }
         }
-        assert!(updates.changed.is_empty() && updates.len() == 0);
+        assert!(updates.changed.values().all(BTreeMap::is_empty) && updates.len() == 0);
         told
     }
 

@@ -7,6 +7,7 @@ mod parameters;
 mod payload;
 mod server_commands;
 mod snapshot;
+mod soundness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use client::Client;
 use holdfast_tests::redis::RedisOptions;
 use pair::Pair;
 use parameters::Parameters;
+use soundness::require_sound;
 
 use crate::module_support::eventually;
 use crate::module_support::numbers::Numbers;
@@ -42,6 +44,7 @@ impl Hammer {
                 snapshot.values() > 0,
                 "nothing is left that could be compared"
             );
+            require_sound(pair.replica())?;
             add(&mut calls, pair.calls()?);
             if round < 2 {
                 pair.stop_and_compare_files(&snapshot)?;

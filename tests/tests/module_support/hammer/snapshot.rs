@@ -1,23 +1,44 @@
-//! What a server has, as digests that two servers can be compared by.
+//! What a server has, as digests and totals that two servers can be compared by.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use holdfast_tests::redis::Redis;
 
 use super::commands::all_keys;
 use super::server_commands::DATABASES;
-use crate::module_support::ask;
+use crate::module_support::{ask, eventually, info};
 
-/// The digest of the whole dataset and that of each key, over everything that its value is made of.
+/// What INFO adds up over all keys, by every way on which they come, change and go.
+const TOTALS: [&str; 7] = [
+    "stock_keys",
+    "holds",
+    "holds_prepared",
+    "units_held",
+    "outcomes",
+    "adjustments",
+    "sessions",
+];
+
+/// The digest of the whole dataset and that of each key, over everything that its value is made of, and the totals.
 pub struct Snapshot {
     whole: String,
+    totals: Vec<(&'static str, String)>,
     keys: BTreeMap<(u64, String), [String; 3]>,
 }
 
 impl Snapshot {
     pub fn of(redis: &Redis) -> Result<Snapshot> {
         let c = &mut redis.connection()?;
+        // What is freed in the background counts until it is gone.
+        eventually("what was deleted to be free", || {
+            Ok(info(c, "memory", "lazyfree_pending_objects")?.as_deref() == Some("0"))
+        })?;
+        let mut totals = Vec::new();
+        for name in TOTALS {
+            let total = info(c, "holdfast", &format!("holdfast_{name}"))?;
+            totals.push((name, total.context(name)?));
+        }
         let whole = ask(c, "DEBUG DIGEST");
         let mut keys = BTreeMap::new();
         for db in 0..DATABASES {
@@ -28,7 +49,11 @@ impl Snapshot {
                 keys.insert((db, key), shown);
             }
         }
-        Ok(Snapshot { whole, keys })
+        Ok(Snapshot {
+            whole,
+            totals,
+            keys,
+        })
     }
 
     /// Refuses another that differs in any key, and says how.
@@ -44,6 +69,12 @@ impl Snapshot {
             other.whole,
             self.whole,
             differing.join("\n")
+        );
+        ensure!(
+            self.totals == other.totals,
+            "{what} has the same keys and other totals: {:?} are not {:?}",
+            other.totals,
+            self.totals
         );
         Ok(())
     }

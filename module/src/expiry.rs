@@ -23,6 +23,9 @@ const PAUSE_SLICES: u64 = 3;
 /// Keys that one tick looks at for the statistics.
 const LOOKED_AT: usize = 256;
 
+/// When to look again at a key that another node of the cluster answers for, in milliseconds.
+const UNOWNED_MS: u64 = 1_000;
+
 /// A clock that goes back by more than this makes the noted times wrong, in milliseconds.
 const CLOCK_TOLERANCE_MS: u64 = 1_000;
 
@@ -189,6 +192,11 @@ fn pop(now_ms: u64) -> Option<(i32, Arc<[u8]>)> {
 
 /// Expires and forgets one batch of what is due under the key, and notes when it is to be looked at again.
 fn sweep_key(context: &mut Context, db: i32, key: &Arg<'_>, now_ms: u64) {
+    if !context.owns(key) {
+        // Its owner sweeps it, and what that comes to arrives as an effect, until it is ours or gone.
+        node().kept.due.note(db, key.bytes(), now_ms + UNOWNED_MS);
+        return;
+    }
     let effects: Vec<_> = match context.open(key).value::<Ledger>() {
         Ok(Some(ledger)) => {
             let forgotten = ledger.forgettable(&config::retention(), now_ms, BATCH);

@@ -39,6 +39,7 @@
 //! | `HOLDFAST_DATA` | the data folder, instead of `data` in the checkout |
 
 pub mod books;
+pub mod cluster;
 pub mod data;
 pub mod kafka;
 pub mod mysql;

@@ -80,6 +80,28 @@ impl Context {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
     }
 
+    /// Whether it is for this server to decide on the key. In a cluster a key may be here that another node answers for,
+    /// while its slot is on its way.
+    pub(crate) fn owns(&self, key: &Arg<'_>) -> bool {
+        if !self.is_cluster() {
+            return true;
+        }
+        // No function tells the owner of a slot; but the server calls no command on a key that is not its own.
+        // SAFETY: context and key are valid, and the format takes one string. A reply is freed once.
+        unsafe {
+            let reply = api!(RedisModule_Call)(
+                self.raw(),
+                c"EXISTS".as_ptr(),
+                c"s".as_ptr(),
+                key.raw.as_ptr(),
+            );
+            if !reply.is_null() {
+                api!(RedisModule_FreeCallReply)(reply);
+            }
+            !reply.is_null()
+        }
+    }
+
     fn flags(&self) -> u32 {
         // SAFETY: the context is valid.
         (unsafe { api!(RedisModule_GetContextFlags)(self.raw()) }) as u32

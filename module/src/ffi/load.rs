@@ -93,6 +93,7 @@ fn check_api() -> bool {
     all_present!(
         RedisModule_Alloc,
         RedisModule_AvoidReplicaTraffic,
+        RedisModule_Call,
         RedisModule_CloseKey,
         RedisModule_CreateCommand,
         RedisModule_CreateDataType,
@@ -107,6 +108,7 @@ fn check_api() -> bool {
         RedisModule_DigestEndSequence,
         RedisModule_EmitAOF,
         RedisModule_Free,
+        RedisModule_FreeCallReply,
         RedisModule_FreeString,
         RedisModule_GetCommand,
         RedisModule_GetContextFlags,

@@ -31,7 +31,7 @@ has_database() {
 }
 
 need "gcc libc6-dev" "C compiler and headers: librdkafka and the module's linker step" has_any /usr/bin/cc /usr/local/bin/cc
-need g++ "C++ compiler: librdkafka's configure asks for one" has g++
+need g++ "C++ compiler: librdkafka's configure asks for one, and the fuzzers' engine is written in it" has g++
 need make "runs the Makefile and librdkafka's build" has make
 need pkg-config "how build scripts find libraries" has pkg-config
 need zlib1g-dev "compression headers for the Kafka client" has_any /usr/include/zlib.h /usr/local/include/zlib.h

@@ -75,19 +75,23 @@ pub const COMMANDS: &[&str] = &[
     "SESSION.GET key cart lang",
     "SESSION.SET key cart c2 lang en",
     "SESSION.VIEWED key 5",
-    "SESSION.ROTATE key ######## ######## GRACE 1000",
+    "SESSION.ROTATE key ######## ======== GRACE 1000",
     "SESSION.END key",
     "SESSION.APPLY key SET cart c1",
     "INV.HELP",
     "SESSION.HELP",
 ];
 
-/// Those commands, with a digest in place of the hashes.
+/// Those commands, with digests in place of the hashes and of the equals signs.
 fn arguments() -> Vec<u8> {
     let commands = COMMANDS.iter().map(|command| {
         let words = command.split(' ');
         words
-            .map(|word| word.replace("########", &"d1".repeat(32)).into_bytes())
+            .map(|word| {
+                word.replace("########", &"d1".repeat(32))
+                    .replace("========", &"d2".repeat(32))
+                    .into_bytes()
+            })
             .collect()
     });
     pieces::from_commands(&commands.collect::<Vec<_>>())

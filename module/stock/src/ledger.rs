@@ -27,7 +27,7 @@ impl PartialEq for Ledger {
             && self.holds == other.holds
             && self.outcomes == other.outcomes
             && self.adjustments == other.adjustments
-            && self.names.long_ids_equal(&other.names)
+            && self.names.are_like(&other.names)
     }
 }
 

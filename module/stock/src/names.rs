@@ -83,8 +83,9 @@ impl Names {
         self.long.get(number).map(|long| &long.id)
     }
 
-    pub(crate) fn long_ids_equal(&self, other: &Self) -> bool {
-        self.long == other.long
+    /// Whether they have the same long ids, and as many places: one that stands for nothing any more is a leak.
+    pub(crate) fn are_like(&self, other: &Self) -> bool {
+        self.places.len() == other.places.len() && self.long == other.long
     }
 
     /// Its memory in bytes beyond `Self`.

@@ -27,12 +27,20 @@ pub fn borrowed(args: &[Vec<u8>]) -> Vec<&[u8]> {
     args.iter().map(Vec::as_slice).collect()
 }
 
-/// An encoding version and a payload in two chunks: the first byte is the version, the second says where to cut.
+/// Says that a payload is not cut.
+pub const UNCUT: u8 = u8::MAX;
+
+/// An encoding version and a payload in two chunks: the first byte is the version, the second says where to cut, or that
+/// it is [`UNCUT`].
 #[must_use]
 pub fn payload(input: &[u8]) -> Option<(i32, [&[u8]; 2])> {
     let [version, cut, payload @ ..] = input else {
         return None;
     };
-    let (first, second) = payload.split_at(usize::from(*cut).min(payload.len()));
+    let cut = match *cut {
+        UNCUT => payload.len(),
+        cut => usize::from(cut).min(payload.len()),
+    };
+    let (first, second) = payload.split_at(cut);
     Some((i32::from(*version), [first, second]))
 }

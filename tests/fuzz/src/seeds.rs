@@ -11,25 +11,8 @@ pub type Seed = (&'static str, Vec<u8>);
 /// At least one for each target that takes what the code under test has written.
 #[must_use]
 pub fn seeds() -> Vec<Seed> {
-    let (effects, ledger) = stock();
-    let records: Vec<_> = ledger
-        .records()
-        .flat_map(|record| Record::to_args(&record))
-        .collect();
     let (changes, session) = session();
-    vec![
-        (
-            "stock_codec",
-            payload(
-                holdfast_stock::ENCODING_VERSION,
-                &stock::sound::encoded(&ledger),
-            ),
-        ),
-        (
-            "stock_text",
-            pieces::from_commands(&effects.iter().map(Effect::to_args).collect::<Vec<_>>()),
-        ),
-        ("stock_text", pieces::from_commands(&[records])),
+    let mut seeds = vec![
         (
             "session_codec",
             payload(holdfast_session::ENCODING_VERSION, &session),
@@ -43,13 +26,36 @@ pub fn seeds() -> Vec<Seed> {
             "control",
             pieces::from_commands(&[Effect::Counted { on_hand: 1 }.to_args()]),
         ),
-    ]
+    ];
+    for effects in [one_of_each(), many()] {
+        let mut ledger = Ledger::default();
+        for effect in &effects {
+            ledger.apply(effect).expect("effects that fit");
+        }
+        let records: Vec<_> = ledger
+            .records()
+            .flat_map(|record| Record::to_args(&record))
+            .collect();
+        let effects: Vec<_> = effects.iter().map(Effect::to_args).collect();
+        seeds.extend([
+            (
+                "stock_codec",
+                payload(
+                    holdfast_stock::ENCODING_VERSION,
+                    &stock::sound::encoded(&ledger),
+                ),
+            ),
+            ("stock_text", pieces::from_commands(&effects)),
+            ("stock_text", pieces::from_commands(&[records])),
+        ]);
+    }
+    seeds
 }
 
 /// The input of a codec's target; without a cut.
 fn payload(version: i32, bytes: &[u8]) -> Vec<u8> {
     let version = u8::try_from(version).expect("a small version");
-    [&[version, u8::MAX], bytes].concat()
+    [&[version, pieces::UNCUT], bytes].concat()
 }
 
 /// Every command with all its options.
@@ -97,17 +103,23 @@ fn arguments() -> Vec<u8> {
     pieces::from_commands(&commands.collect::<Vec<_>>())
 }
 
-/// Every effect, and the ledger that comes of them with every kind of record.
-fn stock() -> (Vec<Effect>, Ledger) {
-    let id = |text: &str| Id::new(text.as_bytes()).expect("1 to 64 bytes");
+/// The time of the seeds in Unix milliseconds.
+const NOW_MS: u64 = 1_760_000_000_000;
+
+fn id(text: &str) -> Id {
+    Id::new(text.as_bytes()).expect("1 to 64 bytes")
+}
+
+/// Every effect of stock.
+fn one_of_each() -> Vec<Effect> {
     let uuid = || id("0190f3a2-7c1e-7abc-8def-0123456789ab");
-    let at_ms = 1_760_000_000_000;
+    let at_ms = NOW_MS;
     let reserved = |id: Id, quantity, deadline_ms| Effect::Reserved {
         id,
         quantity,
         deadline_ms,
     };
-    let effects = vec![
+    vec![
         Effect::Counted { on_hand: 20 },
         Effect::Adjusted {
             delta: 5,
@@ -163,18 +175,65 @@ fn stock() -> (Vec<Effect>, Ledger) {
             outcomes: 1,
             adjustments: 0,
         },
-    ];
-    let mut ledger = Ledger::default();
-    for effect in &effects {
-        ledger.apply(effect).expect("effects that fit");
+    ]
+}
+
+/// So many holds, outcomes and adjustments that each kind fills several chunks, their deadlines in no order.
+fn many() -> Vec<Effect> {
+    let at_ms = NOW_MS;
+    let hold = |number: u64| match number % 2 {
+        0 => id(&format!("{number:x}")),
+        _ => id(&format!("0190f3a2-7c1e-7abc-8def-0123456789{number:02x}")),
+    };
+    let mut effects = vec![Effect::Counted { on_hand: 500 }];
+    for number in 0..36 {
+        let deadline_ms = at_ms + 1_000 * (number * 17 % 36);
+        effects.push(Effect::Reserved {
+            id: hold(number),
+            quantity: 2 + number % 3,
+            deadline_ms,
+        });
+        let delta = 1;
+        let adjustment = (number % 3 == 0).then(|| Effect::Adjusted {
+            delta,
+            id: Some(id(&format!("a{number}"))),
+            at_ms,
+        });
+        effects.extend(adjustment);
     }
-    (effects, ledger)
+    effects.push(Effect::Expired {
+        count: 6,
+        at_ms: at_ms + 5_000,
+    });
+    for number in 0..36 {
+        // Those that expired are the ones whose deadline was among the first six.
+        let live = number * 17 % 36 >= 6;
+        effects.extend(live.then(|| hold(number)).and_then(|id| match number % 4 {
+            0 => Some(Effect::Confirmed {
+                id,
+                quantity: 2,
+                at_ms,
+            }),
+            1 if number > 16 => Some(Effect::Prepared { id, at_ms }),
+            3 if number < 20 => Some(Effect::Released { id, at_ms }),
+            _ => None,
+        }));
+        let sold = live && number % 8 == 0;
+        let return_id = id(&format!("r{number}"));
+        effects.extend(sold.then(|| Effect::Returned {
+            id: hold(number),
+            return_id,
+            quantity: 1,
+            at_ms,
+        }));
+    }
+    effects
 }
 
 /// Every change of a session, and the packed session that comes of them.
 fn session() -> (Vec<Change>, Vec<u8>) {
     let digest = |secret| Digest::parse(&[secret; 32]).expect("32 bytes");
-    let now_ms = 1_760_000_000_000;
+    let now_ms = NOW_MS;
     let start = Start {
         digest: digest(1),
         user: b"ada",

@@ -16,6 +16,7 @@ enum Step {
     ClockBack { ms: u16 },
     Sweep { limit: u8 },
     Forget { limit: u8, kept: u8 },
+    ReserveMany { first: u8, count: u8, apart_ms: i8 },
     LongestHold { seconds: u16 },
     Defrag { chunks: u8 },
     Restart,
@@ -126,6 +127,21 @@ impl Life {
                 };
                 self.watched.forget(&retention, self.now_ms, limit.into());
             }
+            Step::ReserveMany {
+                first,
+                count,
+                apart_ms,
+            } => {
+                for number in 0..count % 24 {
+                    let in_ms = 10_000 + i64::from(apart_ms) * i64::from(number);
+                    let command = Command::Reserve {
+                        id: id(first.wrapping_add(number)),
+                        quantity: 1,
+                        until: Until::At(self.now_ms.saturating_add_signed(in_ms)),
+                    };
+                    self.watched.ask(&command, self.now_ms);
+                }
+            }
             Step::LongestHold { seconds } => {
                 self.longest_hold_ms = (u64::from(seconds) * 1_000).clamp(1, MAX_HOLD_MS);
                 self.watched.set_policy(Policy {
@@ -230,9 +246,9 @@ impl Units {
     }
 }
 
-/// One of sixteen ids of every kind and length.
+/// One of 96 ids of every kind and length.
 fn id(number: u8) -> Id {
-    let number = number % 16;
+    let number = number % 96;
     let text = match number % 4 {
         0 => format!("0190f3a2-7c1e-7abc-8def-0123456789{number:02x}"),
         1 => format!("0190F3A2-7C1E-7ABC-8DEF-0123456789{number:02X}"),

@@ -6,8 +6,8 @@ use holdfast_stock::{
 
 use crate::pieces;
 
-/// No server's clock will ever show a later time, in Unix milliseconds.
-pub const END_OF_TIME_MS: u64 = 1 << 53;
+/// No server's clock will ever show a later time, and no ledger takes one, in Unix milliseconds.
+pub const END_OF_TIME_MS: u64 = (1 << 53) - 1;
 
 /// Panics unless the ledger agrees with its own records, and survives being written down in both ways.
 pub fn assert_sound(ledger: &Ledger) {

@@ -127,8 +127,14 @@ pub(crate) fn loads_beside() {
 /// What was loaded beside is kept from now on if it is complete, or else is gone.
 pub(crate) fn loaded_beside(completed: bool) {
     let mut node = node();
-    if let (Some(beside), true) = (node.beside.take(), completed) {
-        node.kept = beside;
+    if let Some(beside) = node.beside.take() {
+        let mut gone = if completed {
+            std::mem::replace(&mut node.kept, beside)
+        } else {
+            beside
+        };
+        gone.due.clear(None);
+        gone.prepared.clear(None);
     }
 }
 

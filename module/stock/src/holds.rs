@@ -117,11 +117,24 @@ impl Holds {
         self.by_preparation.iter()
     }
 
-    /// Units of the hold with this number and of all older ones, without those past due.
-    pub(crate) fn units_to(&self, number: u64, now_ms: u64) -> u64 {
-        let due = self.overdue(now_ms).filter(|hold| hold.number <= number);
-        let due: u64 = due.map(|hold| hold.quantity).sum();
-        self.by_age.sum(0, number).0 - due
+    /// Units of the holds younger than the one with this number, without those past due: all of them, or at least
+    /// `enough`.
+    pub(crate) fn younger_units(&self, number: u64, enough: u64, now_ms: u64) -> u64 {
+        // Those past due may be a million that the sweep has not reached, or the younger ones be a million of which few
+        // are enough.
+        if self.due(now_ms).1 as u64 <= enough {
+            let due = self.overdue(now_ms).filter(|hold| hold.number > number);
+            let due: u64 = due.map(|hold| hold.quantity).sum();
+            return self.by_age.sum(number, u64::MAX).0 - due;
+        }
+        let mut units = 0;
+        for hold in self.after(number).filter(|hold| !hold.is_due(now_ms)) {
+            units += hold.quantity;
+            if units >= enough {
+                break;
+            }
+        }
+        units
     }
 
     pub(crate) fn insert(&mut self, hold: Packed) {
@@ -235,16 +248,21 @@ mod tests {
     }
 
     #[test]
-    fn units_are_counted_by_age_without_those_past_due() {
+    fn younger_units_are_counted_without_those_past_due() {
         let mut holds = Holds::default();
         for number in 1..=4 {
             holds.insert(hold(number, 10 * number, 1_000 - number));
         }
         holds.set_state(4, Kind::Prepared, 500);
-        let counted = |now_ms| [1, 2, 3, 4].map(|number| holds.units_to(number, now_ms));
-        assert_eq!(counted(0), [10, 30, 60, 100]);
-        assert_eq!(counted(997), [10, 30, 30, 70]);
-        assert_eq!(counted(2_000), [0, 0, 0, 40]);
+        let counted = |enough, now_ms| {
+            [0, 1, 2, 3, 4].map(|number| holds.younger_units(number, enough, now_ms))
+        };
+        for enough in [1, 1_000] {
+            assert_eq!(counted(enough, 0), [100, 90, 70, 40, 0]);
+            assert_eq!(counted(enough, 997), [70, 60, 40, 40, 0]);
+        }
+        assert_eq!(counted(1_000, 2_000), [40, 40, 40, 40, 0]);
+        assert_eq!(counted(1, 998), [10, 40, 40, 40, 0]);
         assert_eq!((holds.units(), holds.prepared_units()), (100, 40));
     }
 }

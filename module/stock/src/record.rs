@@ -14,7 +14,7 @@ pub enum Record {
     Base {
         /// Units in the house.
         on_hand: u64,
-        /// Units confirmed ever.
+        /// Units confirmed and not returned.
         sold: u64,
         /// Its version.
         seq: u64,

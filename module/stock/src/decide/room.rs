@@ -34,11 +34,14 @@ impl Ledger {
     /// Units of the live hold that a shortfall leaves uncovered. It falls on the youngest holds: the oldest are covered
     /// as far as the count goes, and units that come back cover the oldest short hold first.
     pub(super) fn missing_from(&self, hold: &Hold, now_ms: u64) -> u64 {
-        let covered = self.holds.units() <= self.on_hand || self.held(now_ms) <= self.on_hand;
+        if self.holds.units() <= self.on_hand {
+            return 0;
+        }
+        let shortfall = self.held(now_ms).saturating_sub(self.on_hand);
         match self.known(&hold.id) {
-            Some(Known::Live(known)) if !covered => {
-                let held = self.holds.units_to(known.number, now_ms);
-                held.saturating_sub(self.on_hand).min(hold.quantity)
+            Some(Known::Live(known)) if shortfall > 0 => {
+                let younger = self.holds.younger_units(known.number, shortfall, now_ms);
+                shortfall.saturating_sub(younger).min(hold.quantity)
             }
             _ => 0,
         }

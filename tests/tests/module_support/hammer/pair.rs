@@ -13,23 +13,27 @@ use holdfast_tests::{ports, wait};
 use redis::Connection;
 
 use super::snapshot::Snapshot;
-use crate::module_support::{ask, eventually, in_step};
+use crate::module_support::{ask, eventually, in_step, info};
 
 /// Two servers with a file each; one is the primary of the other.
 pub struct Pair {
     servers: [Redis; 2],
     primary: AtomicUsize,
     options: RedisOptions,
+    confuses_databases: bool,
 }
 
 impl Pair {
     /// Starts both. `options` are those of either.
     pub fn start(options: RedisOptions) -> Result<Pair> {
         let server = || Redis::start_private(options.clone());
+        let servers = [server()?, server()?];
+        let version = info(&mut servers[0].connection()?, "server", "valkey_version")?;
         let pair = Pair {
-            servers: [server()?, server()?],
+            servers,
             primary: AtomicUsize::new(0),
             options,
+            confuses_databases: version.is_some_and(|version| version.starts_with("8.1.")),
         };
         pair.follow()?;
         Ok(pair)
@@ -37,6 +41,12 @@ impl Pair {
 
     pub fn primary_index(&self) -> usize {
         self.primary.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is Valkey 8.1, which leaves a client in the other database after MOVE and COPY … DB when a module
+    /// listens, and then replicates the command as if it had come there (valkey-io/valkey#4024).
+    pub fn confuses_databases(&self) -> bool {
+        self.confuses_databases
     }
 
     pub fn primary(&self) -> &Redis {

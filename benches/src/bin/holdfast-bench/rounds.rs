@@ -43,7 +43,9 @@ impl<'a> Contender<'a> {
 pub fn run(rounds: usize, contenders: &mut [Contender<'_>]) -> Result<()> {
     // The first round warms up.
     for round in 0..=rounds {
-        for contender in contenders.iter_mut() {
+        // Another one begins each time, so that none always comes after the same.
+        let (later, first) = contenders.split_at_mut(round % contenders.len());
+        for contender in first.iter_mut().chain(later) {
             let turn = (contender.turn)()?;
             if round > 0 {
                 let rate = turn.operations as f64 / turn.elapsed.as_secs_f64();

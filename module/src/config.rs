@@ -88,7 +88,7 @@ static ADJUSTMENT_RETENTION_MS: Parameter = Parameter::number(
 static ADJUSTMENT_RETENTION_COUNT: Parameter =
     Parameter::number("adjustment-retention-count", 10_000, 0, 1_000_000_000);
 static SWEEP_TICK_MS: Parameter = Parameter::number("sweep-tick-ms", 100, 1, 10_000);
-static SWEEP_SLICE_US: Parameter = Parameter::number("sweep-slice-us", 1_000, 100, 100_000);
+static SWEEP_SLICE_US: Parameter = Parameter::number("sweep-slice-us", 500, 100, 100_000);
 static SESSION_IDLE_MS: Parameter =
     Parameter::number("session-idle-ms", DEFAULT_IDLE_MS, 1, LONGEST_TIMEOUT_MS);
 static SESSION_ABSOLUTE_MS: Parameter = Parameter::number(

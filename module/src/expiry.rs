@@ -15,7 +15,7 @@ use crate::schedule::Schedule;
 use crate::{config, statistics};
 
 /// Holds that are expired in one effect, and memories dropped in one: well below a slice.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 
 /// When it could not finish, the sweep pauses for so many slices, so that clients have most of the time.
 const PAUSE_SLICES: u64 = 3;

@@ -21,7 +21,7 @@ const NUMBERS: [(&str, i64, i64, i64); 10] = [
     ("adjustment-retention-ms", 604_800_000, 1, 31_536_000_000),
     ("adjustment-retention-count", 10_000, 0, 1_000_000_000),
     ("sweep-tick-ms", 100, 1, 10_000),
-    ("sweep-slice-us", 1_000, 100, 100_000),
+    ("sweep-slice-us", 500, 100, 100_000),
     ("session-idle-ms", 1_800_000, 1, 31_536_000_000),
     ("session-absolute-ms", 86_400_000, 1, 31_536_000_000),
 ];
@@ -193,7 +193,7 @@ fn a_rewritten_file_gives_the_same_values_again() -> Result<()> {
             "redis.conf",
             &format!(
                 "bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\nloadmodule {}{module_args}\n\
-                 holdfast.sweep-tick-ms 30\nholdfast.sweep-slice-us 500\n",
+                 holdfast.sweep-tick-ms 30\nholdfast.sweep-slice-us 700\n",
                 home.folder.display(),
                 module.display()
             ),
@@ -203,7 +203,7 @@ fn a_rewritten_file_gives_the_same_values_again() -> Result<()> {
         let c = &mut connect(port)?;
         // The file's lines win over the module's arguments.
         assert_eq!(get(c, "sweep-tick-ms"), "30");
-        assert_eq!(get(c, "sweep-slice-us"), "500");
+        assert_eq!(get(c, "sweep-slice-us"), "700");
         let argued = if module_args.is_empty() {
             "120000"
         } else {

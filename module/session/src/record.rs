@@ -74,11 +74,14 @@ impl Record {
         self.profile().fields
     }
 
-    /// The value of a free field, by its name with or without the prefix.
+    /// The values of free fields, by their names with or without the prefix. They are unpacked once, however many are
+    /// named.
     #[must_use]
-    pub fn field(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let name = free_name(name).unwrap_or(name);
-        self.profile().field(name).map(<[u8]>::to_vec)
+    pub fn values(&self, names: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
+        let profile = self.profile();
+        let value = |name| profile.field(free_name(name).unwrap_or(name));
+        let values = names.iter().map(|name| value(name));
+        values.map(|value| value.map(<[u8]>::to_vec)).collect()
     }
 
     /// What SET comes to; `None` when every field has its value already.

@@ -263,10 +263,15 @@ impl Nodes {
             (model.page.clone(), model.views)
         );
         prop_assert_eq!(record.fields(), model.fields.clone());
-        for (name, value) in &model.fields {
-            let read = record.field(&[b"field:", &**name].concat());
-            prop_assert_eq!(read.as_ref(), Some(value));
-        }
+        let prefixed = |(name, _): &(Vec<u8>, Vec<u8>)| [b"field:", &**name].concat();
+        let names: Vec<_> = model.fields.iter().map(prefixed).collect();
+        let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let values: Vec<_> = model
+            .fields
+            .iter()
+            .map(|(_, value)| Some(value.clone()))
+            .collect();
+        prop_assert_eq!(record.values(&names), values);
         let viewed = record.viewed();
         prop_assert!(viewed.len() <= limits::MAX_VIEWED);
         prop_assert!((1..viewed.len()).all(|at| !viewed[..at].contains(&viewed[at])));

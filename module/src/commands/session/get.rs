@@ -14,7 +14,7 @@ pub(crate) const ENTRY: Entry = Entry {
     flags: READ,
     keys: Keys::First(Access::Read),
     arguments: &[KEY, text("field").multiple().optional()],
-    complexity: "O(f) in its fields",
+    complexity: "O(f) in its fields and in those asked for",
     summary: "Shows a session or some of its fields.",
     tips: TELLS_TIME,
     since: "0.1.0",
@@ -49,11 +49,14 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             .map(|(name, read)| (name.as_bytes().to_vec(), read(record, &left)));
         return Ok(Reply::Map(own.chain(free).collect()));
     }
-    let value = |name: &[u8]| match OWN.iter().find(|(own, _)| own.as_bytes() == name) {
-        Some((_, read)) => read(record, &left),
-        None => record.field(name).map_or(Reply::Null, Reply::Bulk),
-    };
-    Ok(Reply::Array(names.iter().map(|name| value(name)).collect()))
+    let names: Vec<&[u8]> = names.iter().map(|name| &**name).collect();
+    let values = names.iter().zip(record.values(&names)).map(|(name, free)| {
+        match OWN.iter().find(|(own, _)| own.as_bytes() == *name) {
+            Some((_, read)) => read(record, &left),
+            None => free.map_or(Reply::Null, Reply::Bulk),
+        }
+    });
+    Ok(Reply::Array(values.collect()))
 }
 
 type Read = fn(&Record, &Left) -> Reply;

@@ -57,7 +57,7 @@ fn obeys(mut record: Record) {
         }
         if let Ok(Some(effect)) = record.set(&[(b"lang", b"en")]) {
             apply(&mut record, &effect);
-            assert_eq!(record.field(b"lang"), Some(b"en".to_vec()));
+            assert_eq!(record.values(&[b"lang"]), [Some(b"en".to_vec())]);
         }
         if let (State::Ok, Some(effect)) = record.rotate(&ours, &next, 1_000, now_ms) {
             apply(&mut record, &effect);

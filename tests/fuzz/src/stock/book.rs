@@ -146,6 +146,19 @@ impl Book {
         self.sort();
     }
 
+    /// Units of the live hold that are covered: the oldest hold first, as far as the count goes, without those past due.
+    pub fn covered(&self, id: &Id, now_ms: u64) -> u64 {
+        let mut left = self.on_hand;
+        for (_, hold) in self.holds.iter().filter(|(_, hold)| !hold.is_due(now_ms)) {
+            let covered = hold.quantity.min(left);
+            if hold.id == *id {
+                return covered;
+            }
+            left -= covered;
+        }
+        0
+    }
+
     fn hold(&mut self, id: &Id) -> &mut Hold {
         let found = self.holds.iter_mut().find(|(_, hold)| hold.id == *id);
         &mut found.expect("a live hold").1

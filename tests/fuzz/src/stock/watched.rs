@@ -1,10 +1,9 @@
 //! A ledger under the eyes of a replica and of a plain book.
 
-use holdfast_stock::{
-    Command, Decision, Effect, Ending, Id, Ledger, Policy, Retention, Standing, State, Word,
-};
+use holdfast_stock::{Command, Decision, Effect, Ledger, Policy, Retention};
 
 use super::book::Book;
+use super::promises;
 use crate::pieces;
 
 /// A ledger, the replica that gets its effects as text, and the book in which they are written down besides.
@@ -63,6 +62,7 @@ impl Watched {
                 return;
             }
         };
+        promises::assert_right(command, decision.word, &before, &self.book, now_ms);
         for effect in &decision.effects {
             if !self.apply(effect) {
                 let last = (1 << 53) - 1;
@@ -73,7 +73,7 @@ impl Watched {
                 return;
             }
         }
-        assert_kept(command, &decision, &before, &self.ledger, now_ms);
+        promises::assert_kept(command, &decision, &before, &self.ledger, now_ms);
         self.assert_repeatable(command, &decision, now_ms);
     }
 
@@ -155,100 +155,5 @@ impl Watched {
             "{command:?} again"
         );
         assert!(again.effects.is_empty(), "{command:?} again has effects");
-    }
-}
-
-/// What the answer promises must be so.
-fn assert_kept(
-    command: &Command,
-    decision: &Decision,
-    before: &Ledger,
-    after: &Ledger,
-    now_ms: u64,
-) {
-    let Decision {
-        word,
-        replayed,
-        effects,
-        ..
-    } = decision;
-    let refused = matches!(
-        word,
-        Word::OutOfStock
-            | Word::SoldOut
-            | Word::BelowHeld
-            | Word::Stale
-            | Word::UnknownHold
-            | Word::AlreadyConfirmed
-    );
-    assert!(
-        effects.is_empty() || !(*replayed || refused),
-        "{command:?}: {decision:?}"
-    );
-    let (was, is) = (before.summary(now_ms), after.summary(now_ms));
-    let forced = matches!(
-        command,
-        Command::Set { force: true, .. } | Command::Adjust { force: true, .. }
-    );
-    assert!(
-        was.shortfall > 0 || forced || is.shortfall == 0,
-        "{command:?} took what was not there"
-    );
-    if effects.is_empty() {
-        assert!(before == after);
-        return;
-    }
-    match command {
-        Command::Set { .. } | Command::Adjust { .. } => assert_eq!(is.sold, was.sold),
-        Command::Reserve { id, quantity, .. } => {
-            assert_eq!(*word, Word::Reserved);
-            assert_eq!(was.available.checked_sub(*quantity), Some(is.available));
-            assert!(
-                matches!(after.standing(id, now_ms), Standing::Live(hold) if hold.quantity == *quantity)
-            );
-        }
-        Command::Prepare { id, .. } => {
-            assert_eq!(*word, Word::Prepared);
-            let standing = after.standing(id, now_ms);
-            assert!(
-                matches!(standing, Standing::Live(hold) if matches!(hold.state, State::Prepared { .. }))
-            );
-        }
-        Command::Extend { id, .. } => {
-            let deadline_ms = |ledger: &Ledger| match ledger.standing(id, now_ms) {
-                Standing::Live(hold) => hold.deadline_ms(),
-                _ => 0,
-            };
-            assert!(deadline_ms(after) > deadline_ms(before));
-            assert_eq!(deadline_ms(after), decision.deadline_ms);
-        }
-        Command::Confirm { id, .. } => {
-            assert_eq!(ending(after, id, now_ms), Some(Ending::Confirmed));
-            assert_eq!(
-                is.on_hand + is.sold,
-                was.on_hand + was.sold,
-                "sold units left the house"
-            );
-            assert!(is.sold > was.sold);
-        }
-        Command::Return { id, quantity, .. } => {
-            assert_eq!(*word, Word::Returned);
-            assert_eq!(ending(after, id, now_ms), Some(Ending::Confirmed));
-            assert_eq!(
-                (is.on_hand, is.sold),
-                (was.on_hand + quantity, was.sold - quantity)
-            );
-        }
-        Command::Release { id } => {
-            assert_eq!(ending(after, id, now_ms), Some(Ending::Released));
-            assert_eq!((is.on_hand, is.sold), (was.on_hand, was.sold));
-        }
-    }
-}
-
-fn ending(ledger: &Ledger, id: &Id, now_ms: u64) -> Option<Ending> {
-    match ledger.standing(id, now_ms) {
-        Standing::Finished(outcome) => Some(outcome.ending),
-        _ => None,
     }
 }

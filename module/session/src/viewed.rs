@@ -11,16 +11,19 @@ pub(crate) fn unpack(list: &[u8]) -> Vec<Vec<u8>> {
 
 /// The list of these items, newest first, or `None` if they cannot be one.
 pub(crate) fn pack(items: &[&[u8]]) -> Option<Vec<u8>> {
-    let mut older = items.iter();
-    let mut sound = items.len() <= MAX_VIEWED;
-    while let Some(item) = older.next() {
-        sound &= (1..=MAX_ITEM_BYTES).contains(&item.len()) && !older.as_slice().contains(item);
+    let fits = |item: &&[u8]| (1..=MAX_ITEM_BYTES).contains(&item.len());
+    // Before anything is compared or packed: a payload may claim many and long ones.
+    if items.len() > MAX_VIEWED || !items.iter().all(fits) {
+        return None;
     }
     let mut list = Vec::new();
-    items
-        .iter()
-        .for_each(|item| push(&mut list, &text::pack(item)));
-    sound.then_some(list)
+    for (at, item) in items.iter().enumerate() {
+        if items.iter().take(at).any(|newer| newer == item) {
+            return None;
+        }
+        push(&mut list, &text::pack(item));
+    }
+    Some(list)
 }
 
 /// The list with the item in front.

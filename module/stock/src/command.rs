@@ -164,6 +164,9 @@ pub enum Misuse {
         /// The longest hold.
         longest_ms: u64,
     },
+    /// A ledger at its last version, which only a made-up payload can have.
+    #[error("ERR the seq of this stock is at its end, {max}, so it cannot be changed any more; DEL the key and INV.SET it anew", max = crate::MAX_SEQ)]
+    SeqExhausted,
     /// A count that would be negative or beyond [`crate::MAX_UNITS`].
     #[error("ERR delta {delta} would take on_hand, which is {on_hand}, out of the range 0 to {max}", max = crate::MAX_UNITS)]
     CountRange {

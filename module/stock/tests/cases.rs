@@ -384,3 +384,20 @@ fn the_policy_rules_new_deadlines() {
         })
     ));
 }
+
+#[test]
+fn nothing_is_decided_that_the_last_seq_leaves_no_room_for() {
+    let mut ledger = Ledger::default();
+    let base = Record::Base {
+        on_hand: 5,
+        sold: 0,
+        seq: (1 << 53) - 2,
+    };
+    ledger.restore(&base).expect("a first record");
+    assert_eq!(run(&mut ledger, reserve("a", 1, 100), 0), Word::Reserved);
+    assert_eq!(run(&mut ledger, reserve("a", 1, 100), 1), Word::Reserved);
+    assert_eq!(
+        ledger.decide(&reserve("b", 1, 100), &POLICY, 1),
+        Err(Misuse::SeqExhausted)
+    );
+}

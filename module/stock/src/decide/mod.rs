@@ -7,7 +7,7 @@ mod count;
 mod hold;
 mod room;
 
-use crate::{Command, Decision, Ledger, Misuse, Policy, Until};
+use crate::{Command, Decision, Effect, Ledger, MAX_SEQ, Misuse, Policy, Until};
 
 impl Ledger {
     /// Decides the command as of `now_ms` (Unix milliseconds): the outcome, and the effects that bring it about.
@@ -21,7 +21,7 @@ impl Ledger {
         policy: &Policy,
         now_ms: u64,
     ) -> Result<Decision, Misuse> {
-        match command {
+        let decision = match command {
             Command::Set {
                 on_hand,
                 only_if,
@@ -49,7 +49,13 @@ impl Ledger {
                 return_id,
                 quantity,
             } => self.decide_return(id, return_id, *quantity, now_ms),
+        }?;
+        // What could not be applied must not be decided: other keys' lines of the same order would be.
+        let changes: u64 = decision.effects.iter().map(Effect::changes).sum();
+        if changes > MAX_SEQ.saturating_sub(self.seq) {
+            return Err(Misuse::SeqExhausted);
         }
+        Ok(decision)
     }
 }
 

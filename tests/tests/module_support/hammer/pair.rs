@@ -123,13 +123,17 @@ impl Pair {
 
     /// Lets the replica take over while clients write, as an operator does for maintenance.
     pub fn fail_over(&self) -> Result<()> {
-        let c = &mut self.primary().connection()?;
+        let (c, r) = (
+            &mut self.primary().connection()?,
+            &mut self.replica().connection()?,
+        );
+        // It is given up when a client changes the replication id meanwhile, and then asked for once more.
         wait::until("the failover", Duration::from_secs(60), || {
-            let info = ask(c, "INFO replication");
-            if info.contains("role:slave") {
+            if info(r, "replication", "role")?.as_deref() == Some("master") {
                 return Ok(Some(()));
             }
-            if info.contains("master_failover_state:no-failover") {
+            let state = info(c, "replication", "master_failover_state")?;
+            if state.as_deref() == Some("no-failover") {
                 ask(c, "FAILOVER TIMEOUT 5000");
             }
             Ok(None)

@@ -21,8 +21,7 @@ say() { echo "fetch-servers: $*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 has apt-get && has dpkg-deb || { say "this is no Debian (no apt-get or no dpkg-deb)" >&2; exit 1; }
-arch=$(uname -m)
-libraries=usr/lib/$arch-linux-gnu
+libraries=usr/lib/$(uname -m)-linux-gnu
 
 # The mirror of Debian itself that this machine is configured with, which has the other suites too.
 mirror=${HOLDFAST_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' \
@@ -79,7 +78,9 @@ unpack_wheel() {
 #
 # The C library's loader is started with the program, by exec, so that the process and its signals are the server's.
 offer() {
-    program=$1 loader=$2/ld-linux-$(echo "$arch" | tr _ -).so.2 path=$2${3:+:$3}
+    program=$1 path=$2${3:+:$3}
+    # Such as ld-linux-x86-64.so.2.
+    loader=$(echo "$2"/ld-linux-*.so.*)
     name=$("$loader" --library-path "$path" "$program" --version |
         sed -n 's/^\([A-Z][a-z]*\) server v=\([0-9.]*\).*/\1-\2/p' | tr '[:upper:]' '[:lower:]')
     [ -n "$name" ] || return 1

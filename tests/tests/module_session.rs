@@ -478,6 +478,16 @@ fn memory_usage_is_what_the_allocator_says() -> Result<()> {
             .find_map(|line| line.strip_prefix("used_memory:"));
         Ok(line.expect("INFO tells it").parse()?)
     };
+    // Valkey 8.1 leaves the key's name and the object around the value out of MEMORY USAGE.
+    let names_are_counted = {
+        let long = "n".repeat(500);
+        let secret = "1".repeat(64);
+        let [of_long, of_short] = [long.as_str(), "n"].map(|key| {
+            ask(c, &format!("SESSION.START {key} {secret} ada"));
+            number(&ask(c, &format!("MEMORY USAGE {key}")), 0)
+        });
+        of_long > of_short + 400
+    };
     for viewed in [0, 25] {
         ask(c, "FLUSHALL SYNC");
         let before = used(c)?;
@@ -517,7 +527,7 @@ fn memory_usage_is_what_the_allocator_says() -> Result<()> {
         ) as f64;
         let off = (told / grown - 1.0).abs();
         assert!(
-            off < 0.1,
+            off < 0.1 || !names_are_counted && (grown / 2.0..grown).contains(&told),
             "{viewed} items: told {told}, grown by {grown:.1}"
         );
         assert!(grown < 600.0, "{viewed} items: {grown:.1} bytes a session");

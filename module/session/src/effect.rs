@@ -8,6 +8,14 @@ use crate::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use crate::packed::Previous;
 use crate::{Digest, Record};
 
+/// The encoding version of the session that `PUT` carries. It says no version, so another one needs a word of its own:
+/// files and primaries of the release before must still be understood.
+const PUT_VERSION: i32 = 1;
+const _: () = assert!(
+    crate::ENCODING_VERSION == PUT_VERSION,
+    "a session of another encoding version needs another word than PUT"
+);
+
 /// One change of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -155,10 +163,7 @@ impl Effect {
     pub fn from_args(args: &[&[u8]]) -> Result<Self, TextError> {
         let (word, args) = args.split_first().ok_or(TextError::Arity)?;
         match (*word, args) {
-            (b"PUT", [packed]) => Ok(Self::Put(Box::new(Record::decode(
-                packed,
-                crate::ENCODING_VERSION,
-            )?))),
+            (b"PUT", [packed]) => Ok(Self::Put(Box::new(Record::decode(packed, PUT_VERSION)?))),
             (b"TOUCHED", [at_ms, options @ ..]) => {
                 let (mut page, mut item, mut tat_ns) = (None, None, None);
                 for pair in options.chunks(2) {

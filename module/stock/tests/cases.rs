@@ -401,3 +401,30 @@ fn nothing_is_decided_that_the_last_seq_leaves_no_room_for() {
         Err(Misuse::SeqExhausted)
     );
 }
+
+/// The holds whose units a buyer gets are expired for good, or a clock that goes back would find them held twice. A
+/// command expires no more than it needs, and leaves a multitude to the sweep.
+#[test]
+fn a_buyer_expires_the_holds_whose_units_he_gets() {
+    let mut ledger = counted(1_000);
+    for n in 0..1_000 {
+        run(&mut ledger, reserve(&format!("h{n}"), 1, 100), 1_000);
+    }
+    let expired = |ledger: &Ledger, quantity| {
+        let decision = ledger.decide(&reserve("buyer", quantity, 100), &POLICY, 1_100);
+        match decision.expect("no misuse").effects.first() {
+            Some(Effect::Expired { count, .. }) => *count,
+            _ => 0,
+        }
+    };
+    assert_eq!(
+        [1, 3, 256, 1_000].map(|quantity| expired(&ledger, quantity)),
+        [1, 3, 256, 256]
+    );
+    assert_eq!(
+        run(&mut ledger, reserve("buyer", 3, 100), 1_100),
+        Word::Reserved
+    );
+    let summary = ledger.summary(1_050);
+    assert_eq!((summary.held, summary.shortfall), (1_000, 0));
+}

@@ -110,6 +110,11 @@ impl Record {
         allocated(size_of::<Self>()) + allocated(self.block.len())
     }
 
+    /// Moves it to a new place on the heap, for a server that mends its memory.
+    pub fn renew(&mut self) {
+        self.block = self.block.clone();
+    }
+
     pub(crate) fn head(&self) -> Head {
         self.parts().head
     }

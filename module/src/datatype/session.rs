@@ -56,6 +56,11 @@ impl DataType for Record {
         1
     }
 
+    fn defrag(&mut self, _cursor: u64, _go_on: &mut dyn FnMut() -> bool) -> u64 {
+        self.renew();
+        0
+    }
+
     fn came(&self) {
         statistics::SESSIONS.change(1, 0);
     }

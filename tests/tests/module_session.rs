@@ -235,6 +235,23 @@ fn fields_are_set_and_read() {
 }
 
 #[test]
+fn a_session_has_64_fields_and_not_one_more() {
+    let c = &mut connection();
+    let pairs = |count: usize| {
+        let pairs = (0..count).map(|at| format!(" f{at} v{at}"));
+        pairs.collect::<String>()
+    };
+    let start = format!("SESSION.START s64 {} ada FIELD", digest('a'));
+    let refused = "!ERR a session has at most 64 free fields";
+    assert!(ask(c, &format!("{start}{}", pairs(65))).starts_with(refused));
+    assert_eq!(ask(c, "EXISTS s64"), "0");
+    assert_eq!(head(&ask(c, &format!("{start}{}", pairs(64))), 1), "OK");
+    assert!(ask(c, "SESSION.SET s64 f64 v64").starts_with(refused));
+    assert_eq!(ask(c, "SESSION.SET s64 f63 new"), "1");
+    assert_eq!(ask(c, "SESSION.GET s64 f0 f63 f64"), "v0 new -");
+}
+
+#[test]
 fn a_rotated_secret_works_for_its_grace_only() {
     let c = &mut connection();
     let (one, two, three) = (digest('1'), digest('2'), digest('3'));

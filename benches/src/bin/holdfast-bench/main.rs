@@ -4,6 +4,7 @@
 //! The figures are printed and never judged.
 
 mod confirm;
+mod due;
 mod growth;
 mod made_up;
 mod memory;
@@ -35,6 +36,8 @@ enum Part {
     Confirm,
     /// The slowest command while a key grows.
     Growth,
+    /// What others wait while very many holds fall due at once.
+    Due,
     /// SESSION.TOUCH beside what it replaces.
     Touch,
 }
@@ -52,6 +55,7 @@ fn main() -> Result<()> {
             Part::Memory => memory::measure(args.count)?,
             Part::Confirm => confirm::measure(args.count)?,
             Part::Growth => growth::measure(args.count)?,
+            Part::Due => due::measure(args.count)?,
             Part::Touch => touch::measure()?,
         }
         println!("  ({:.0} s)\n", began.elapsed().as_secs_f64());

@@ -23,6 +23,12 @@ pub fn used_memory(connection: &mut Connection) -> Result<u64> {
     Ok(line.parse()?)
 }
 
+/// Holds that the sweep has expired.
+pub fn expired_by_sweep(connection: &mut Connection) -> Result<u64> {
+    let line = info(connection, "holdfast", "holdfast_expired_by_sweep")?;
+    Ok(line.parse()?)
+}
+
 /// Its name and version.
 pub fn version(connection: &mut Connection) -> Result<String> {
     let name = info(connection, "server", "server_name").unwrap_or_else(|_| "redis".to_owned());

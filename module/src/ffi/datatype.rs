@@ -10,8 +10,8 @@ use super::context::warn;
 use super::strings::Vector;
 use super::{Arg, api, guard};
 
-/// A value that is stored under a key.
-pub(crate) trait DataType: Clone + Sized + 'static {
+/// A value that is stored under a key. It may be freed on another thread than the one that made it.
+pub(crate) trait DataType: Clone + Send + Sized + 'static {
     /// Nine characters, fixed for ever: it is how the RDB file names the type.
     const NAME: &'static CStr;
     /// The version of what [`Self::save`] writes.

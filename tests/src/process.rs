@@ -161,7 +161,8 @@ impl Process {
     /// Asks it to end (SIGTERM), and kills it if it has not ended within 20 s.
     pub fn stop(&self) -> Result<()> {
         self.signal(Signal::SIGTERM)?;
-        if self.wait_for_end(GRACE).is_err() {
+        if let Err(error) = self.wait_for_end(GRACE) {
+            eprintln!("{error:#}; it is killed");
             self.kill()?;
         }
         self.forget()
@@ -198,12 +199,15 @@ impl Process {
         )
     }
 
-    fn wait_for_end(&self, deadline: Duration) -> Result<()> {
+    /// Waits until it has ended by itself. The error says what its threads do: one that waits for the disk (`D`)
+    /// outlives even SIGKILL, a deadlock of its own (`S`) does not.
+    pub fn wait_for_end(&self, deadline: Duration) -> Result<()> {
         wait::until(
             format_args!("the end of process {}", self.note.pid),
             deadline,
             || Ok((!self.is_running()).then_some(())),
         )
+        .with_context(|| format!("its threads: {}", threads(self.note.pid)))
     }
 
     fn forget(&self) -> Result<()> {
@@ -261,6 +265,21 @@ fn spawn(command: Command) -> Result<Child> {
     Ok(answer
         .recv()
         .context("the thread that starts processes has ended")??)
+}
+
+/// The threads of a process, each with its name, its state and where in the kernel it waits.
+fn threads(pid: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = tasks.into_iter().flatten().flatten().map(|task| {
+        let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        let (stat, place) = (read("stat"), read("wchan"));
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.get(..1))
+            .unwrap_or("gone");
+        format!("{} {state} {place}", read("comm").trim())
+    });
+    threads.collect::<Vec<_>>().join(", ")
 }
 
 /// The start time of a process in clock ticks since boot; `None` when there is none, or only its zombie.
@@ -328,6 +347,23 @@ mod tests {
         talker.wait_for_end(Duration::from_secs(10)).unwrap();
         let error = talker.check_running().unwrap_err().to_string();
         assert!(error.contains("port is taken"), "{error}");
+    }
+
+    #[test]
+    fn one_that_does_not_end_tells_what_its_threads_do() {
+        let home = Home::for_test("lingerer").unwrap();
+        let lingerer = sleeper(&home);
+        // Until it has become the program, it has the name of the one that starts it.
+        wait::until("its name", Duration::from_secs(10), || {
+            Ok(threads(lingerer.pid()).starts_with("sleep S").then_some(()))
+        })
+        .unwrap();
+        let error = lingerer.wait_for_end(Duration::ZERO).unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with("its threads: sleep S"),
+            "{error:#}"
+        );
+        lingerer.kill().unwrap();
     }
 
     #[test]

@@ -92,9 +92,11 @@ impl Server {
 
     /// Waits until its process has ended by itself.
     pub fn wait_for_end(&self, deadline: Duration) -> Result<()> {
-        wait::until(format_args!("the end of {}", self.name), deadline, || {
-            Ok((!self.is_running()).then_some(()))
-        })
+        if !self.is_running() {
+            return Ok(());
+        }
+        self.with_process(|process| process.wait_for_end(deadline))
+            .with_context(|| format!("{} does not end", self.name))
     }
 
     fn with_process<T>(&self, act: impl FnOnce(&Process) -> Result<T>) -> Result<T> {

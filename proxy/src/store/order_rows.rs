@@ -107,7 +107,7 @@ impl Store {
 
     /// Writes down that Redis has acknowledged the end of the order's holds.
     pub async fn settle_order(&self, id: Uuid) -> Result<(), Error> {
-        sqlx::query("UPDATE orders SET holds_settled = 1 WHERE id = ?")
+        sqlx::query("UPDATE orders SET settled = 1 WHERE id = ?")
             .bind(id)
             .execute(&self.pool)
             .await?;
@@ -123,7 +123,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let mut query = QueryBuilder::new(format!(
             "SELECT {COLUMNS}, (SELECT h.outcome FROM hold_outcomes h WHERE h.order_id = o.id) AS outcome \
-             FROM orders o WHERE o.holds_settled = 0 AND o.lease_until < NOW(3) ORDER BY o.lease_until LIMIT ",
+             FROM orders o WHERE o.settled = 0 AND o.lease_until < NOW(3) ORDER BY o.lease_until LIMIT ",
         ));
         query.push_bind(limit).push(" FOR UPDATE SKIP LOCKED");
         let rows = query.build().fetch_all(&mut *transaction).await?;

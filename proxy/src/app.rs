@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::saga::runner::Runner;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// The application, shared by all requests.
 pub struct App {
@@ -19,6 +20,8 @@ pub struct App {
     pub store: Store,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
+    /// What is counted, for GET /metrics on the admin port.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the process has been told to stop.
     pub stopping: CancellationToken,
 }

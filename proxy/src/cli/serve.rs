@@ -16,6 +16,7 @@ use crate::http::{admin, router::Router, server};
 use crate::payment::HttpProvider;
 use crate::saga::{recovery, runner::Runner};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// Connections that may wait to be accepted; a rush arrives all at once.
 const BACKLOG: u32 = 4096;
@@ -64,6 +65,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>> {
+    let metrics = Arc::new(Metrics::new());
     let gateway = Gateway::open(&config.redis).context("redis.url")?;
     let store = Store::open(&config.mysql).context("mysql.url")?;
     let provider = Box::new(HttpProvider::new(&config.payment)?);
@@ -82,6 +84,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         gateway,
         store,
         sagas: Arc::new(sagas),
+        metrics,
         stopping: stop.clone(),
     }))
 }

@@ -1,13 +1,15 @@
-//! The admin port: is the process alive, and can it serve?
+//! The admin port: is the process alive, can it serve, and what has it counted?
 
 use std::sync::Arc;
 
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, Body, Kind, Problem};
 use crate::app::App;
+use crate::telemetry::metrics;
 
 /// Answers one request on the admin port.
 pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
@@ -26,9 +28,10 @@ async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
     match request.uri().path() {
         "/livez" => super::json(StatusCode::OK, &json!({ "status": "ok" })),
         "/readyz" => ready(app).await,
+        "/metrics" => metrics(app),
         _ => Err(Problem::new(
             Kind::NotFound,
-            "the admin port has /livez and /readyz",
+            "the admin port has /livez, /readyz and /metrics",
         )),
     }
 }
@@ -49,6 +52,16 @@ async fn ready(app: &App) -> Answer {
         "draining": app.stopping.is_cancelled(),
     });
     super::json(status, &document)
+}
+
+fn metrics(app: &App) -> Answer {
+    let text = app.metrics.text().map_err(Problem::internal)?;
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(metrics::CONTENT_TYPE),
+    );
+    Ok(response)
 }
 
 fn describe(checked: Result<(), impl std::fmt::Display>) -> Value {

@@ -1,10 +1,14 @@
 //! What the proxy says of itself.
 
+pub mod metrics;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
+
+pub use metrics::Metrics;
 
 /// Sends log lines to standard error in the configured shape. The filter was checked with the
 /// configuration.

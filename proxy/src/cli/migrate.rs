@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::store::{MIGRATIONS, Store};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
-    let store = Store::open(&config.mysql)?;
+    let store = Store::open(&config.mysql, &config.commit)?;
     store.migrate().await.context(
         "the migrations stopped; what was applied stays, and the command may be repeated",
     )?;

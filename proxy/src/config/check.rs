@@ -32,6 +32,12 @@ impl Config {
             "http.max_concurrent_requests",
             "must be at least 1",
         )?;
+        for (setting, value) in [
+            ("commit.max_batch", self.commit.max_batch),
+            ("commit.queue_length", self.commit.queue_length),
+        ] {
+            ensure(value > 0, setting, "must be at least 1")?;
+        }
         ensure(
             (1..=300).contains(&self.mysql.max_connections),
             "mysql.max_connections",

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use sections::{
-    Admin, Auth, Cart, Holds, Http, Kafka, Log, LogFormat, Mysql, Payment, Recovery, Redis, Secret,
-    Session,
+    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Payment, Recovery, Redis,
+    Secret, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -51,6 +51,8 @@ pub struct Config {
     pub session: Session,
     /// How long carts live.
     pub cart: Cart,
+    /// How orders are gathered into transactions.
+    pub commit: Commit,
     /// How long units are held.
     pub holds: Holds,
     /// How sagas that nobody runs any more are found.

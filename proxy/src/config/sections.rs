@@ -201,6 +201,26 @@ impl Default for Holds {
     }
 }
 
+/// How orders that arrive together are written as one transaction.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Commit {
+    /// The most orders in one transaction.
+    pub max_batch: usize,
+    /// The most orders that wait for a transaction; a new order beyond them gets 503 and
+    /// Retry-After, one that is paid waits.
+    pub queue_length: usize,
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self {
+            max_batch: 512,
+            queue_length: 8192,
+        }
+    }
+}
+
 /// How sagas that nobody runs any more are found and finished.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -16,7 +16,7 @@ use crate::gateway::inventory::Outcome;
 use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
 use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
-use crate::store::orders::IdempotencyKey;
+use crate::store::committer::IdempotencyKey;
 
 /// How the buyer pays.
 #[derive(Debug, Serialize, Deserialize)]

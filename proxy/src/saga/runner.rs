@@ -17,7 +17,8 @@ use crate::gateway::inventory::{Outcome, Word};
 use crate::orders::{Order, Reason};
 use crate::payment::{Payment, Provider, Standing};
 use crate::store::Store;
-use crate::store::orders::{Aborted, Committed, IdempotencyKey, Recorded};
+use crate::store::committer::{Committed, IdempotencyKey, Recorded};
+use crate::store::orders::Aborted;
 
 /// Runs sagas. One for the whole process.
 pub struct Runner {
@@ -60,6 +61,7 @@ pub struct Ending {
 
 /// What one saga carries from effect to effect.
 struct Saga {
+    id: Uuid,
     order: Order,
     card: Option<String>,
     key: Option<IdempotencyKey>,
@@ -99,6 +101,7 @@ impl Runner {
             machine::begin()
         };
         let saga = Saga {
+            id: Uuid::now_v7(),
             order: purchase.order,
             card: Some(purchase.card),
             key: purchase.key,
@@ -116,6 +119,7 @@ impl Runner {
     /// Takes up an order that was left, and runs it as far as it goes.
     pub async fn resume(&self, order: Order, committed: bool) {
         let saga = Saga {
+            id: Uuid::now_v7(),
             order,
             card: None,
             key: None,
@@ -196,7 +200,13 @@ impl Runner {
         let lease_ms = self.recovery.lease_ms;
         match self
             .store
-            .record_order(&saga.order, saga.key.as_ref(), &saga.lines, lease_ms)
+            .record_order(
+                &saga.order,
+                saga.id,
+                saga.key.as_ref(),
+                &saga.lines,
+                lease_ms,
+            )
             .await
         {
             Ok(Recorded::Recorded) => Input::Done,

@@ -1,5 +1,6 @@
 //! The truth: MySQL, one file a table.
 
+pub mod committer;
 pub mod inventory_logs;
 mod order_rows;
 pub mod orders;
@@ -30,6 +31,9 @@ pub enum Error {
     /// The tables are older than this binary.
     #[error("the database is not migrated; run 'holdfast migrate'")]
     NotMigrated,
+    /// Too many orders wait to be written. Nothing was written; the same may be tried again.
+    #[error("too many orders wait to be written")]
+    Overloaded,
 }
 
 impl Error {
@@ -74,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// When the URL is none, which `config check` would have said.
-    pub fn open(config: &config::Mysql) -> Result<Self, sqlx::Error> {
+    pub fn open(config: &config::Mysql, _commit: &config::Commit) -> Result<Self, sqlx::Error> {
         let options: MySqlConnectOptions = config.url.expose().parse()?;
         let options = options.disable_statement_logging();
         let pool = MySqlPoolOptions::new()

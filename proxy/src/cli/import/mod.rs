@@ -67,7 +67,7 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
     } = assort(&sheet, &stocking);
     eprint!("{}", report::malformed_rows(&malformed));
     let loading = Loading {
-        store: Store::open(&config.mysql)?,
+        store: Store::open(&config.mysql, &config.commit)?,
         gateway: Gateway::open(&config.redis)?,
         adjustment_id: adjustment_id(&sheet, &stocking)?,
     };

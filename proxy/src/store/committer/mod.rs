@@ -1,0 +1,7 @@
+//! The two transactions that every sale needs: [`record`] and [`commit`].
+
+mod commit;
+mod record;
+
+pub use commit::Committed;
+pub use record::{IdempotencyKey, Recorded};

@@ -101,7 +101,8 @@ async fn the_sandbox_pays_over_http_as_its_cards_say() -> Result<()> {
     let first = pay(good, "4242424242424242", 500).await?;
     assert_eq!(first.status(), 201);
     assert_eq!(first.json::<Value>().await?["status"], "captured");
-    assert_eq!(pay(good, "4242424242424242", 500).await?.status(), 200);
+    let again = pay(good, "4242424242424242", 500).await?;
+    assert_eq!(again.status(), 201, "the same key gets the same answer");
     assert_eq!(pay(good, "4242424242424242", 501).await?.status(), 422);
 
     let refused = pay(declined, "4000000000000002", 500).await?;
@@ -124,13 +125,14 @@ async fn the_sandbox_pays_over_http_as_its_cards_say() -> Result<()> {
         refund(good).await?.json::<Value>().await?["status"],
         "refunded"
     );
-    assert_eq!(refund(declined).await?.status(), 409);
-    assert_eq!(
-        refund("00000000-0000-7000-8000-000000000009")
-            .await?
-            .status(),
-        404
-    );
+    let kept = refund(declined).await?.json::<Value>().await?;
+    assert_eq!(kept["status"], "declined");
+
+    let unknown = "00000000-0000-7000-8000-000000000009";
+    let tombstone = refund(unknown).await?.json::<Value>().await?;
+    assert_eq!(tombstone["status"], "voided");
+    let late = pay(unknown, "4242424242424242", 500).await?;
+    assert_eq!(late.status(), 402, "a payment after its refund");
 
     let bad = client
         .post(format!("{}/v1/payments", payment.url()))

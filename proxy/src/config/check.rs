@@ -1,6 +1,8 @@
 //! What a configuration must keep to, beyond being readable.
 
-use super::{Auth, Config, Error, Secret};
+use std::path::Path;
+
+use super::{Auth, Config, Error, Payment, Secret};
 
 /// No hold may be longer: LONGEST_HOLD_MS of the module.
 const LONGEST_HOLD_MS: u64 = 3_600_000;
@@ -8,13 +10,18 @@ const LONGEST_HOLD_MS: u64 = 3_600_000;
 impl Config {
     /// Fails with the first setting that makes no sense.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let positive: [(&'static str, u64); 14] = [
+        let positive: [(&'static str, u64); 16] = [
             ("http.request_timeout_ms", self.http.request_timeout_ms),
             ("http.body_timeout_ms", self.http.body_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
             ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
             ("payment.timeout_ms", self.payment.timeout_ms),
+            (
+                "payment.breaker_failures",
+                self.payment.breaker_failures.into(),
+            ),
+            ("payment.breaker_open_ms", self.payment.breaker_open_ms),
             ("session.idle_ms", self.session.idle_ms),
             ("session.absolute_ms", self.session.absolute_ms),
             ("session.guest_idle_ms", self.session.guest_idle_ms),
@@ -105,11 +112,8 @@ impl Config {
 impl Auth {
     /// Takes the token from its file, unless it was given outright.
     pub(super) fn read_token_file(&mut self) -> Result<(), Error> {
-        const SETTING: &str = "auth.operator_token_file";
         if let (None, Some(path)) = (&self.operator_token, &self.operator_token_file) {
-            let text = check_with(SETTING, std::fs::read_to_string(path))?;
-            let token = text.lines().next().unwrap_or_default().trim();
-            self.operator_token = Some(Secret(token.to_owned()));
+            self.operator_token = Some(first_line("auth.operator_token_file", path)?);
         }
         let long_enough = self
             .operator_token
@@ -121,6 +125,29 @@ impl Auth {
             "must have at least 16 characters",
         )
     }
+}
+
+impl Payment {
+    /// Takes the API key from its file, unless it was given outright.
+    pub(super) fn read_secret_files(&mut self) -> Result<(), Error> {
+        if let (None, Some(path)) = (&self.api_key, &self.api_key_file) {
+            self.api_key = Some(first_line("payment.api_key_file", path)?);
+        }
+        // What cannot be a header would make every payment fail.
+        let key = self.api_key.as_ref().map_or("key", Secret::expose);
+        let is_sendable = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        ensure(
+            is_sendable,
+            "payment.api_key",
+            "must be printable ASCII without spaces",
+        )
+    }
+}
+
+fn first_line(setting: &'static str, path: &Path) -> Result<Secret, Error> {
+    let text = check_with(setting, std::fs::read_to_string(path))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    Ok(Secret(line.to_owned()))
 }
 
 fn ensure(holds: bool, setting: &'static str, problem: &str) -> Result<(), Error> {

@@ -86,6 +86,7 @@ impl Config {
             .source(Some(settings.collect()));
         let mut config: Self = sources.add_source(environment).build()?.try_deserialize()?;
         config.auth.read_token_file()?;
+        config.payment.read_secret_files()?;
         config.check()?;
         Ok(config)
     }

@@ -134,6 +134,14 @@ pub struct Payment {
     pub url: String,
     /// The deadline of one call, ms.
     pub timeout_ms: u64,
+    /// Sent as a bearer token; better given by file or environment than in TOML.
+    pub api_key: Option<Secret>,
+    /// A file whose first line is the API key.
+    pub api_key_file: Option<PathBuf>,
+    /// After this many failed calls in a row the provider is left alone.
+    pub breaker_failures: u32,
+    /// For so long, ms; then one call tries whether it answers again.
+    pub breaker_open_ms: u64,
 }
 
 impl Default for Payment {
@@ -141,6 +149,10 @@ impl Default for Payment {
         Self {
             url: "http://127.0.0.1:9090".into(),
             timeout_ms: 3_000,
+            api_key: None,
+            api_key_file: None,
+            breaker_failures: 10,
+            breaker_open_ms: 5_000,
         }
     }
 }

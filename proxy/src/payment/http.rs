@@ -1,23 +1,30 @@
-//! A provider behind an HTTP API; `payment-sandbox` in tests/ speaks the same.
+//! A provider behind an HTTP API, which docs/payment.md describes; `payment-sandbox` in tests/
+//! speaks the same.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::breaker::{Limits, Outcome, State};
 use super::{Error, Payment, Provider, Standing};
-use crate::config;
+use crate::config::{self, Secret};
 
 /// The provider at `payment.url`.
 pub struct HttpProvider {
     client: Client,
     payments: Url,
+    api_key: Option<Secret>,
+    limits: Limits,
+    breaker: Mutex<State>,
 }
 
+/// A payment as the provider shows it.
 #[derive(Deserialize)]
 struct Document {
     status: String,
@@ -29,96 +36,179 @@ impl HttpProvider {
     ///
     /// # Errors
     /// When the URL is none, which `config check` would have said.
-    pub fn new(config: &config::Payment) -> Result<Self, Error> {
+    pub fn new(config: &config::Payment) -> anyhow::Result<Self> {
         let timeout = Duration::from_millis(config.timeout_ms);
-        let client = Client::builder()
-            .timeout(timeout)
-            .build()
-            .map_err(unclear)?;
-        let base: Url = config.url.parse().map_err(unclear)?;
+        let base: Url = config.url.parse()?;
         Ok(Self {
-            client,
-            payments: base.join("v1/payments").map_err(unclear)?,
+            client: Client::builder().timeout(timeout).build()?,
+            payments: base.join("v1/payments")?,
+            api_key: config.api_key.clone(),
+            limits: Limits {
+                failures: config.breaker_failures,
+                open_for: Duration::from_millis(config.breaker_open_ms),
+            },
+            breaker: Mutex::new(State::NEW),
         })
     }
 
-    fn url(&self, order_id: Uuid, action: &str) -> String {
-        format!("{}/{order_id}{action}", self.payments)
+    /// Whether the provider is being left alone because it failed.
+    pub fn is_left_alone(&self) -> bool {
+        self.with_breaker(|state| (state, state.is_open()))
     }
 
-    async fn send_payment(&self, payment: Payment<'_>) -> Result<Standing, Error> {
-        let request = self.client.post(self.payments.clone());
-        let request = request
-            .header("Idempotency-Key", payment.order_id.to_string())
-            .json(&json!({
-                "order_id": payment.order_id,
-                "amount_minor": payment.amount_minor,
-                "currency": payment.currency,
-                "card": payment.card,
-            }));
-        let response = request.send().await.map_err(unclear)?;
-        match response.status() {
-            StatusCode::OK
-            | StatusCode::CREATED
-            | StatusCode::ACCEPTED
-            | StatusCode::PAYMENT_REQUIRED => read(response).await,
-            status => Err(Error(format!("answered {status} to a payment"))),
+    /// One of the operations on an order's payment, with its own idempotency key.
+    fn operation(&self, order_id: Uuid, operation: &str) -> RequestBuilder {
+        self.order_request(Method::POST, order_id, &format!("/{operation}"))
+            .header("Idempotency-Key", format!("{order_id}:{operation}"))
+    }
+
+    fn order_request(&self, method: Method, order_id: Uuid, rest: &str) -> RequestBuilder {
+        let url = format!("{}/{order_id}{rest}", self.payments);
+        self.client.request(method, url)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Standing, Error> {
+        if !self.is_admitted() {
+            let cause = "it has failed again and again, and is left alone for a while";
+            return Err(Error::NotSent(cause.into()));
+        }
+        let request = match &self.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        };
+        let (outcome, answer) = match request.send().await {
+            Ok(response) if response.status().is_server_error() => {
+                (Outcome::Failed, Err(Error::Unclear(answered(&response))))
+            }
+            Ok(response) => (Outcome::Answered, read(response).await),
+            // Before a connection stood, nothing can have been sent over it.
+            Err(error) if error.is_connect() => {
+                (Outcome::Failed, Err(Error::NotSent(whole(&error))))
+            }
+            Err(error) => (Outcome::Failed, Err(Error::Unclear(whole(&error)))),
+        };
+        self.note(outcome);
+        answer
+    }
+
+    fn is_admitted(&self) -> bool {
+        self.with_breaker(|state| state.admit(self.limits, Instant::now()))
+    }
+
+    fn note(&self, outcome: Outcome) {
+        let (before, after) = self.with_breaker(|before| {
+            let after = before.after(outcome, self.limits, Instant::now());
+            (after, (before, after))
+        });
+        match (before, after) {
+            (State::Closed { .. }, State::Open { .. }) => {
+                tracing::warn!("the payment provider fails; it is left alone for a while");
+            }
+            (State::HalfOpen { .. }, State::Closed { .. }) => {
+                tracing::info!("the payment provider answers again");
+            }
+            _ => {}
         }
     }
 
-    async fn ask_standing(&self, order_id: Uuid) -> Result<Standing, Error> {
-        let response = self
-            .client
-            .get(self.url(order_id, ""))
-            .send()
-            .await
-            .map_err(unclear)?;
-        match response.status() {
-            StatusCode::OK => read(response).await,
-            StatusCode::NOT_FOUND => Ok(Standing::NeverPaid),
-            status => Err(Error(format!("answered {status} to a question"))),
-        }
-    }
-
-    async fn send_refund(&self, order_id: Uuid) -> Result<(), Error> {
-        let response = self
-            .client
-            .post(self.url(order_id, "/refund"))
-            .send()
-            .await
-            .map_err(unclear)?;
-        match response.status() {
-            StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
-            status => Err(Error(format!("answered {status} to a refund"))),
-        }
+    fn with_breaker<T>(&self, change: impl FnOnce(State) -> (State, T)) -> T {
+        // The state is replaced whole, so a panic elsewhere cannot have left half of one.
+        let mut state = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, result) = change(*state);
+        *state = next;
+        result
     }
 }
 
 impl Provider for HttpProvider {
-    fn pay<'a>(&'a self, payment: Payment<'a>) -> BoxFuture<'a, Result<Standing, Error>> {
-        self.send_payment(payment).boxed()
+    fn authorise<'a>(&'a self, payment: Payment<'a>) -> BoxFuture<'a, Result<Standing, Error>> {
+        let key = format!("{}:authorise", payment.order_id);
+        let request = self.client.post(self.payments.clone());
+        let request = request.header("Idempotency-Key", key).json(&json!({
+            "order_id": payment.order_id,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "card": payment.card,
+            "capture": false,
+        }));
+        self.send(request).boxed()
+    }
+
+    fn capture(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>> {
+        self.send(self.operation(order_id, "capture")).boxed()
+    }
+
+    fn refund(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>> {
+        let refunding = self.send(self.operation(order_id, "refund"));
+        let refunded = refunding.map(|answer| match answer {
+            // Of a declined payment nothing was taken, and a later one is declined as well.
+            Ok(Standing::Declined) => Ok(Standing::NeverPaid),
+            Ok(Standing::Authorised { .. } | Standing::Captured { .. }) => {
+                let cause = "it kept the money that it was to give back";
+                Err(Error::Unclear(cause.into()))
+            }
+            other => other,
+        });
+        refunded.boxed()
     }
 
     fn standing(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>> {
-        self.ask_standing(order_id).boxed()
-    }
-
-    fn refund(&self, order_id: Uuid) -> BoxFuture<'_, Result<(), Error>> {
-        self.send_refund(order_id).boxed()
+        self.send(self.order_request(Method::GET, order_id, ""))
+            .boxed()
     }
 }
 
 async fn read(response: Response) -> Result<Standing, Error> {
-    let document: Document = response.json().await.map_err(unclear)?;
-    match (document.status.as_str(), document.payment_id) {
-        ("captured", Some(payment_id)) => Ok(Standing::Captured { payment_id }),
-        ("declined", _) => Ok(Standing::Declined),
-        ("pending", _) => Ok(Standing::Pending),
-        ("refunded", _) => Ok(Standing::Refunded),
-        (other, _) => Err(Error(format!("answered with the unknown status '{other}'"))),
+    let answered = answered(&response);
+    match response.status() {
+        StatusCode::OK
+        | StatusCode::CREATED
+        | StatusCode::ACCEPTED
+        | StatusCode::PAYMENT_REQUIRED
+        | StatusCode::CONFLICT => {
+            let document: Result<Document, _> = response.json().await;
+            document
+                .map_err(|error| Error::Unclear(whole(&error)))?
+                .standing()
+        }
+        // Only the provider's own 404 says something of a payment; any other is a wrong URL.
+        StatusCode::NOT_FOUND => match response.json::<Document>().await {
+            Ok(document) => document.standing(),
+            Err(_) => Err(Error::NotSent(format!("{answered}; see payment.url"))),
+        },
+        // Our credentials or our pace, not the payment: an operator or time mends it.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+            Err(Error::NotSent(answered))
+        }
+        StatusCode::REQUEST_TIMEOUT => Err(Error::Unclear(answered)),
+        status if status.is_client_error() => Err(Error::Refused(answered)),
+        _ => Err(Error::Unclear(answered)),
     }
 }
 
-fn unclear(error: impl std::fmt::Display) -> Error {
-    Error(error.to_string())
+fn answered(response: &Response) -> String {
+    format!("it answered {}", response.status())
+}
+
+/// The error with its causes: reqwest's own text leaves them out.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl Document {
+    fn standing(self) -> Result<Standing, Error> {
+        match (self.status.as_str(), self.payment_id) {
+            ("authorised", Some(payment_id)) => Ok(Standing::Authorised { payment_id }),
+            ("captured", Some(payment_id)) => Ok(Standing::Captured { payment_id }),
+            ("declined", _) => Ok(Standing::Declined),
+            ("pending", _) => Ok(Standing::Pending),
+            ("refunded", _) => Ok(Standing::Refunded),
+            ("voided" | "unknown", _) => Ok(Standing::NeverPaid),
+            (other, _) => {
+                let cause = format!("it answered with the status '{other}'");
+                Err(Error::Unclear(cause))
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Taking money: what a provider must be able to do, and the one that speaks HTTP.
 
+pub mod breaker;
 mod http;
 mod provider;
 

@@ -3,8 +3,8 @@
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-/// Money to take for an order. The order id is the idempotency key: the same order is charged
-/// once, however often it is asked for.
+/// Money to take for an order. The order id is what makes a repeated call the same one: an order
+/// is charged once, however often it is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Payment<'a> {
     /// For which order.
@@ -17,37 +17,59 @@ pub struct Payment<'a> {
     pub card: &'a str,
 }
 
-/// How a payment stands.
+/// How an order's payment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
+    /// The money is set aside for us, and not ours yet.
+    Authorised {
+        /// The provider's name for the payment.
+        payment_id: String,
+    },
     /// The money is ours.
     Captured {
-        /// The provider's name for it.
+        /// The provider's name for the payment.
         payment_id: String,
     },
     /// The provider said no, for good.
     Declined,
-    /// The provider is still at it.
+    /// The provider is still at it: the money may be taken yet.
     Pending,
     /// The money was ours and was given back.
     Refunded,
-    /// The provider never heard of it.
+    /// Nothing was taken. As the answer to a refund also: nothing will be, since a later payment
+    /// of this order is refused.
     NeverPaid,
 }
 
-/// The provider's answer was not had or not understood: what was asked may have been done.
+/// Why a call to the provider gave no standing.
 #[derive(Debug, thiserror::Error)]
-#[error("payment provider: {0}")]
-pub struct Error(pub String);
+pub enum Error {
+    /// The provider was not reached, or did not take the call up: nothing was done, and the same
+    /// call may be made again later.
+    #[error("the payment provider was not asked: {0}")]
+    NotSent(String),
+    /// The provider refused the call itself: nothing was done, and the same call will be refused
+    /// again.
+    #[error("the payment provider refuses: {0}")]
+    Refused(String),
+    /// The answer was not had or not understood: what was asked may have been done. The same call
+    /// may be made again, since every call is idempotent.
+    #[error("the payment provider left no usable answer: {0}")]
+    Unclear(String),
+}
 
 /// A payment provider. Every call may be repeated.
 pub trait Provider: Send + Sync {
-    /// Takes the money.
-    fn pay<'a>(&'a self, payment: Payment<'a>) -> BoxFuture<'a, Result<Standing, Error>>;
+    /// Has the money set aside.
+    fn authorise<'a>(&'a self, payment: Payment<'a>) -> BoxFuture<'a, Result<Standing, Error>>;
+
+    /// Takes the money that was set aside.
+    fn capture(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>>;
+
+    /// Gives back what was taken, lets go what was set aside, and has every later payment of the
+    /// order refused. `Refunded` and `NeverPaid` are final; after `Pending` it is to be repeated.
+    fn refund(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>>;
 
     /// Says how an order's payment stands.
     fn standing(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>>;
-
-    /// Gives the money back; nothing to give back counts as given.
-    fn refund(&self, order_id: Uuid) -> BoxFuture<'_, Result<(), Error>>;
 }

@@ -242,14 +242,27 @@ impl Runner {
             currency,
             card,
         };
-        let standing = self.provider.pay(payment).await;
-        saga.take_standing(standing)
+        let standing = self.provider.authorise(payment).await;
+        self.capture(saga, standing).await
     }
 
     async fn ask(&self, saga: &mut Saga, question: u8) -> Input {
         // Twice as long before each question: 100, 200, 400, 800 ms.
         tokio::time::sleep(Duration::from_millis(50 << question.min(6))).await;
         let standing = self.provider.standing(saga.order.id).await;
+        self.capture(saga, standing).await
+    }
+
+    /// Takes the money if the provider has set it aside.
+    async fn capture(
+        &self,
+        saga: &mut Saga,
+        standing: Result<Standing, crate::payment::Error>,
+    ) -> Input {
+        let standing = match standing {
+            Ok(Standing::Authorised { .. }) => self.provider.capture(saga.order.id).await,
+            other => other,
+        };
         saga.take_standing(standing)
     }
 
@@ -286,10 +299,12 @@ impl Runner {
 
     async fn refund(&self, saga: &mut Saga) -> Input {
         match self.provider.refund(saga.order.id).await {
-            Ok(()) => {
+            Ok(Standing::Refunded) => {
                 saga.refunded = true;
                 Input::Done
             }
+            Ok(Standing::NeverPaid) => Input::Done,
+            Ok(standing) => unclear(saga.order.id, "refund", format!("it stands {standing:?}")),
             Err(error) => unclear(saga.order.id, "refund", error),
         }
     }
@@ -348,6 +363,7 @@ impl Saga {
                 self.payment_id = payment_id;
                 Input::Captured
             }
+            Ok(Standing::Authorised { .. }) => Input::StillPending,
             Ok(Standing::Declined) => Input::Declined,
             Ok(Standing::Refunded) => {
                 self.refunded = true;

@@ -1,22 +1,27 @@
 //! What the sandbox decides: payments by order id, without clock, network or randomness.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::cards::{self, Behaviour, Course, Flaw, Operation};
+
 /// How far a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Being worked on: the money will be taken.
+    /// Being worked on: the money may be taken yet.
     Pending,
+    /// The money is set aside.
+    Authorised,
     /// The money was taken.
     Captured,
     /// Refused; nothing was taken.
     Declined,
+    /// What was set aside was let go; nothing was taken.
+    Voided,
     /// The money was taken and given back.
     Refunded,
 }
@@ -33,6 +38,13 @@ pub struct PaymentRequest {
     pub currency: String,
     /// The number that decides how the sandbox behaves.
     pub card: String,
+    /// Whether the money is taken at once, and not only set aside.
+    #[serde(default = "yes")]
+    pub capture: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A payment as it stands.
@@ -51,269 +63,258 @@ pub struct Payment {
     /// Why it was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// How often the money was taken.
+    pub captures: u32,
+    /// How often it was given back.
+    pub refunds: u32,
 }
 
-/// What is to be done about a request to pay.
+/// What a call is to be answered with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reception {
-    /// A new payment, settled at once.
-    Settled(Payment),
-    /// A payment that was settled before: the answer is as it stands now.
-    Repeated(Payment),
-    /// A new payment that is to be [settled](Ledger::settle) after this time.
-    SettleAfter(Duration),
-    /// A repeated request whose first is still being worked on: wait for it.
+    /// A payment that is new with this call.
+    Created(Payment),
+    /// The payment as it stands now.
+    Standing(Payment),
+    /// A new payment that is pending, and to be [settled](Ledger::settle).
+    SettleAfter {
+        /// After this time.
+        delay: Duration,
+        /// Whether the caller is kept waiting until then.
+        waits: bool,
+    },
+    /// The payment is still being worked on, and the caller is kept waiting for it.
     InProgress,
-    /// Taken, but the caller is not to learn it: the connection breaks.
-    TakenButReplyLost,
-    /// An internal error of the provider; nothing was taken.
+    /// No payment of the order is known.
+    Unknown,
+    /// Nothing was paid, and every later payment of the order will be refused.
+    Tombstone,
+    /// Done, but the caller is not to learn it: the connection breaks.
+    ReplyLost,
+    /// An internal error of the provider; the call may have been done.
     Failed,
     /// The order has a payment with another amount or currency.
     Mismatch,
-}
-
-/// Why there is nothing to refund.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NoRefund {
-    /// No payment of that order is known.
-    Unknown,
-    /// The order's payment took nothing, or not yet.
-    NothingCaptured,
+    /// It cannot be done, now or ever.
+    Refused,
 }
 
 /// All payments, by order.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    payments: BTreeMap<Uuid, Payment>,
-    /// Failed attempts of orders that have no payment yet.
-    failures: BTreeMap<Uuid, u32>,
+    entries: BTreeMap<Uuid, Entry>,
+    /// Orders that were refunded before anything was paid.
+    tombstones: BTreeSet<Uuid>,
+    /// Calls that have failed once, as their card asks for.
+    failed: BTreeSet<(Uuid, Operation)>,
+    changed: Vec<(Payment, Behaviour)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    payment: Payment,
+    behaviour: Behaviour,
+    /// Whether the money is taken as soon as it is set aside.
+    capture: bool,
 }
 
 impl Ledger {
     /// Takes a request to pay and records what follows from it.
-    pub fn receive(&mut self, request: &PaymentRequest) -> Reception {
-        if let Some(payment) = self.payments.get(&request.order_id) {
+    pub fn authorise(&mut self, request: &PaymentRequest) -> Reception {
+        let behaviour = cards::behaviour(&request.card);
+        if let Some(Entry { payment, .. }) = self.entries.get(&request.order_id) {
             let same = payment.amount_minor == request.amount_minor
                 && payment.currency == request.currency;
-            return match payment.status {
-                _ if !same => Reception::Mismatch,
-                Status::Pending => Reception::InProgress,
-                _ => Reception::Repeated(payment.clone()),
+            return match (same, payment.status, behaviour.course) {
+                (false, ..) => Reception::Mismatch,
+                (true, Status::Pending, Course::Slow(_)) => Reception::InProgress,
+                _ => Reception::Standing(payment.clone()),
             };
         }
-        match request.card.as_str() {
-            "4242424242424242" => Reception::Settled(self.record(request, Status::Captured, None)),
-            "4000000000000002" => self.decline(request, "card_declined"),
-            "4000000000000119" => Reception::Failed,
-            "4000000000000259" => {
-                self.record(request, Status::Captured, None);
-                Reception::TakenButReplyLost
+        let operation = Operation::Authorise;
+        if self.fails_before(request.order_id, behaviour, operation) {
+            return Reception::Failed;
+        }
+        let mut entry = Entry::new(request, behaviour);
+        if self.tombstones.contains(&request.order_id) {
+            entry.payment.decline("order_cancelled");
+            return Reception::Created(entry.payment);
+        }
+        let created = match behaviour.course {
+            Course::Slow(delay) | Course::Late(delay) | Course::LateDecline(delay) => {
+                self.entries.insert(request.order_id, entry);
+                let waits = matches!(behaviour.course, Course::Slow(_));
+                return Reception::SettleAfter { delay, waits };
             }
-            "4000000000000341" => self.settle_after(request, Duration::from_secs(2)),
-            "4000000000000366" => self.settle_after(request, Duration::from_secs(30)),
-            "4000000000000374" => self.fail_first(request),
-            _ => self.decline(request, "invalid_card"),
-        }
+            Course::Good | Course::Declined(_) => entry.settle(),
+        };
+        self.changed.push((created.clone(), behaviour));
+        self.entries.insert(request.order_id, entry);
+        flawed(Reception::Created(created), behaviour, operation)
     }
 
-    /// Captures a pending payment.
+    /// Finishes what was pending.
     pub fn settle(&mut self, order_id: Uuid) {
-        if let Some(payment) = self.payments.get_mut(&order_id)
-            && payment.status == Status::Pending
+        if let Some(entry) = self.entries.get_mut(&order_id)
+            && entry.payment.status == Status::Pending
         {
-            payment.status = Status::Captured;
+            let settled = entry.settle();
+            self.changed.push((settled, entry.behaviour));
         }
     }
 
-    /// Gives the money back; repeated, the same answer.
-    pub fn refund(&mut self, order_id: Uuid) -> Result<Payment, NoRefund> {
-        let payment = self.payments.get_mut(&order_id).ok_or(NoRefund::Unknown)?;
-        match payment.status {
-            Status::Captured | Status::Refunded => payment.status = Status::Refunded,
-            Status::Pending | Status::Declined => return Err(NoRefund::NothingCaptured),
-        }
-        Ok(payment.clone())
+    /// Takes the money that was set aside; repeated, the same answer.
+    pub fn capture(&mut self, order_id: Uuid) -> Reception {
+        self.change(order_id, Operation::Capture, |payment, behaviour| {
+            match payment.status {
+                Status::Authorised if behaviour.declined_at_capture => {
+                    payment.decline("declined_at_capture");
+                }
+                Status::Authorised => payment.take(),
+                _ => {}
+            }
+            true
+        })
+        .unwrap_or_else(|| self.missing(order_id))
+    }
+
+    /// Gives the money back, lets go what was set aside, and refuses every later payment of the
+    /// order; repeated, the same answer.
+    pub fn refund(&mut self, order_id: Uuid) -> Reception {
+        self.change(order_id, Operation::Refund, |payment, behaviour| {
+            match payment.status {
+                Status::Captured if behaviour.refund_refused => return false,
+                Status::Captured => {
+                    payment.status = Status::Refunded;
+                    payment.refunds += 1;
+                }
+                Status::Authorised => payment.status = Status::Voided,
+                _ => {}
+            }
+            true
+        })
+        .unwrap_or_else(|| {
+            self.tombstones.insert(order_id);
+            Reception::Tombstone
+        })
     }
 
     /// An order's payment as it stands.
-    pub fn find(&self, order_id: Uuid) -> Option<&Payment> {
-        self.payments.get(&order_id)
+    pub fn find(&self, order_id: Uuid) -> Reception {
+        match self.entries.get(&order_id) {
+            Some(entry) => Reception::Standing(entry.payment.clone()),
+            None => self.missing(order_id),
+        }
     }
 
     /// All payments, for audits.
     pub fn all(&self) -> impl Iterator<Item = &Payment> {
-        self.payments.values()
+        self.entries.values().map(|entry| &entry.payment)
     }
 
-    fn record(
+    /// What has changed since this was asked last, with how it is to be told.
+    pub fn take_changes(&mut self) -> Vec<(Payment, Behaviour)> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Lets `change` do its work on the order's payment, as well or badly as the card says. It
+    /// gives false for what is refused for good.
+    fn change(
         &mut self,
-        request: &PaymentRequest,
-        status: Status,
-        reason: Option<&'static str>,
-    ) -> Payment {
+        order_id: Uuid,
+        operation: Operation,
+        change: impl FnOnce(&mut Payment, Behaviour) -> bool,
+    ) -> Option<Reception> {
+        let behaviour = self.entries.get(&order_id)?.behaviour;
+        if self.fails_before(order_id, behaviour, operation) {
+            return Some(Reception::Failed);
+        }
+        let entry = self.entries.get_mut(&order_id)?;
+        let before = entry.payment.status;
+        if !change(&mut entry.payment, behaviour) {
+            return Some(Reception::Refused);
+        }
+        let payment = entry.payment.clone();
+        if payment.status == before {
+            return Some(Reception::Standing(payment));
+        }
+        self.changed.push((payment.clone(), behaviour));
+        Some(flawed(Reception::Standing(payment), behaviour, operation))
+    }
+
+    fn fails_before(&mut self, order: Uuid, behaviour: Behaviour, operation: Operation) -> bool {
+        match behaviour.flaw {
+            Some((flawed, Flaw::Fails)) => flawed == operation,
+            Some((flawed, Flaw::FailsFirst)) if flawed == operation => {
+                self.failed.insert((order, operation))
+            }
+            _ => false,
+        }
+    }
+
+    fn missing(&self, order_id: Uuid) -> Reception {
+        if self.tombstones.contains(&order_id) {
+            Reception::Tombstone
+        } else {
+            Reception::Unknown
+        }
+    }
+}
+
+/// What the caller gets of an operation that was done just now.
+fn flawed(sound: Reception, behaviour: Behaviour, operation: Operation) -> Reception {
+    match behaviour.flaw {
+        Some((flawed, Flaw::LosesReply)) if flawed == operation => Reception::ReplyLost,
+        Some((flawed, Flaw::FailsAfter)) if flawed == operation => Reception::Failed,
+        _ => sound,
+    }
+}
+
+impl Entry {
+    fn new(request: &PaymentRequest, behaviour: Behaviour) -> Entry {
         let payment = Payment {
             payment_id: format!("pay_{}", request.order_id.simple()),
             order_id: request.order_id,
-            status,
+            status: Status::Pending,
             amount_minor: request.amount_minor,
             currency: request.currency.clone(),
-            reason,
+            reason: None,
+            captures: 0,
+            refunds: 0,
         };
-        self.failures.remove(&request.order_id);
-        self.payments.insert(request.order_id, payment.clone());
-        payment
-    }
-
-    fn decline(&mut self, request: &PaymentRequest, reason: &'static str) -> Reception {
-        Reception::Settled(self.record(request, Status::Declined, Some(reason)))
-    }
-
-    fn settle_after(&mut self, request: &PaymentRequest, delay: Duration) -> Reception {
-        self.record(request, Status::Pending, None);
-        Reception::SettleAfter(delay)
-    }
-
-    fn fail_first(&mut self, request: &PaymentRequest) -> Reception {
-        match self.failures.entry(request.order_id) {
-            Entry::Vacant(first) => {
-                first.insert(1);
-                Reception::Failed
-            }
-            Entry::Occupied(_) => Reception::Settled(self.record(request, Status::Captured, None)),
+        Entry {
+            payment,
+            behaviour,
+            capture: request.capture,
         }
+    }
+
+    fn settle(&mut self) -> Payment {
+        match self.behaviour.course {
+            Course::Declined(reason) => self.payment.decline(reason),
+            Course::LateDecline(_) => self.payment.decline("declined_late"),
+            Course::Good | Course::Slow(_) if !self.capture => {
+                self.payment.status = Status::Authorised;
+            }
+            // A payment that takes so long, such as a transfer, cannot be set aside first.
+            Course::Good | Course::Slow(_) | Course::Late(_) => self.payment.take(),
+        }
+        self.payment.clone()
+    }
+}
+
+impl Payment {
+    fn take(&mut self) {
+        self.status = Status::Captured;
+        self.captures += 1;
+    }
+
+    fn decline(&mut self, reason: &'static str) {
+        self.status = Status::Declined;
+        self.reason = Some(reason);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(order: u128, card: &str) -> PaymentRequest {
-        PaymentRequest {
-            order_id: Uuid::from_u128(order),
-            amount_minor: 1250,
-            currency: "GBP".into(),
-            card: card.into(),
-        }
-    }
-
-    fn status(ledger: &Ledger, order: u128) -> Option<Status> {
-        ledger
-            .find(Uuid::from_u128(order))
-            .map(|payment| payment.status)
-    }
-
-    #[test]
-    fn a_good_card_is_captured_once_however_often_it_is_sent() {
-        let mut ledger = Ledger::default();
-        let request = request(1, "4242424242424242");
-        let Reception::Settled(first) = ledger.receive(&request) else {
-            panic!("not settled")
-        };
-        assert_eq!(first.status, Status::Captured);
-        assert_eq!(ledger.receive(&request), Reception::Repeated(first));
-        assert_eq!(ledger.all().count(), 1);
-    }
-
-    #[test]
-    fn another_amount_for_the_same_order_is_refused() {
-        let mut ledger = Ledger::default();
-        ledger.receive(&request(1, "4242424242424242"));
-        let dearer = PaymentRequest {
-            amount_minor: 1251,
-            ..request(1, "4242424242424242")
-        };
-        assert_eq!(ledger.receive(&dearer), Reception::Mismatch);
-        assert_eq!(ledger.find(Uuid::from_u128(1)).unwrap().amount_minor, 1250);
-    }
-
-    #[test]
-    fn bad_cards_are_declined_with_their_reason() {
-        let mut ledger = Ledger::default();
-        for (order, card, reason) in [
-            (1, "4000000000000002", "card_declined"),
-            (2, "1", "invalid_card"),
-        ] {
-            let Reception::Settled(payment) = ledger.receive(&request(order, card)) else {
-                panic!("not settled")
-            };
-            assert_eq!(
-                (payment.status, payment.reason),
-                (Status::Declined, Some(reason))
-            );
-        }
-    }
-
-    #[test]
-    fn a_failing_provider_takes_nothing() {
-        let mut ledger = Ledger::default();
-        assert_eq!(
-            ledger.receive(&request(1, "4000000000000119")),
-            Reception::Failed
-        );
-        assert_eq!(
-            ledger.receive(&request(1, "4000000000000119")),
-            Reception::Failed
-        );
-        assert_eq!(status(&ledger, 1), None);
-    }
-
-    #[test]
-    fn a_provider_that_recovers_takes_the_second_attempt() {
-        let mut ledger = Ledger::default();
-        assert_eq!(
-            ledger.receive(&request(1, "4000000000000374")),
-            Reception::Failed
-        );
-        assert_eq!(status(&ledger, 1), None);
-        assert!(matches!(
-            ledger.receive(&request(1, "4000000000000374")),
-            Reception::Settled(_)
-        ));
-        assert_eq!(status(&ledger, 1), Some(Status::Captured));
-    }
-
-    #[test]
-    fn a_lost_reply_is_found_when_asked_again() {
-        let mut ledger = Ledger::default();
-        let request = request(1, "4000000000000259");
-        assert_eq!(ledger.receive(&request), Reception::TakenButReplyLost);
-        assert!(matches!(ledger.receive(&request), Reception::Repeated(_)));
-        assert_eq!(status(&ledger, 1), Some(Status::Captured));
-    }
-
-    #[test]
-    fn a_slow_payment_is_pending_until_it_settles() {
-        let mut ledger = Ledger::default();
-        let request = request(1, "4000000000000366");
-        assert_eq!(
-            ledger.receive(&request),
-            Reception::SettleAfter(Duration::from_secs(30))
-        );
-        assert_eq!(ledger.receive(&request), Reception::InProgress);
-        assert_eq!(
-            ledger.refund(request.order_id),
-            Err(NoRefund::NothingCaptured)
-        );
-        ledger.settle(request.order_id);
-        assert_eq!(status(&ledger, 1), Some(Status::Captured));
-    }
-
-    #[test]
-    fn only_what_was_captured_is_refunded_and_that_once() {
-        let mut ledger = Ledger::default();
-        ledger.receive(&request(1, "4242424242424242"));
-        ledger.receive(&request(2, "4000000000000002"));
-        let first = ledger.refund(Uuid::from_u128(1)).unwrap();
-        assert_eq!(first.status, Status::Refunded);
-        assert_eq!(ledger.refund(Uuid::from_u128(1)), Ok(first));
-        assert_eq!(
-            ledger.refund(Uuid::from_u128(2)),
-            Err(NoRefund::NothingCaptured)
-        );
-        assert_eq!(ledger.refund(Uuid::from_u128(3)), Err(NoRefund::Unknown));
-        // A settlement that comes late does not undo a refund.
-        ledger.settle(Uuid::from_u128(1));
-        assert_eq!(status(&ledger, 1), Some(Status::Refunded));
-    }
-}
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -112,6 +114,18 @@ impl Kafka {
             match outcome {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => bail!("the topic {name} cannot be created: {code}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a setting of a topic, such as `max.message.bytes`; the topic's other settings become defaults.
+    pub async fn set_topic(&self, topic: &str, setting: &str, value: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create()?;
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(setting, value);
+        for changed in admin.alter_configs([&change], &AdminOptions::new()).await? {
+            if let Err((_, code)) = changed {
+                bail!("{setting} of {topic} cannot be set: {code}");
             }
         }
         Ok(())

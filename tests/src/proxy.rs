@@ -132,6 +132,17 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.admin_port)
     }
 
+    /// The value of a metric, named as GET /metrics writes it, labels included.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let response = reqwest::get(format!("{}/metrics", self.admin_url())).await?;
+        let text = response.error_for_status()?.text().await?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = line.with_context(|| format!("there is no metric {name}"))?;
+        Ok(value.parse()?)
+    }
+
     /// The bearer token of the operator.
     pub fn operator_token(&self) -> &str {
         &self.operator_token

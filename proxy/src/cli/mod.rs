@@ -4,6 +4,7 @@ mod config_check;
 mod events;
 mod import;
 mod migrate;
+mod outbox;
 mod replay;
 mod serve;
 
@@ -56,6 +57,11 @@ enum Command {
         #[command(subcommand)]
         command: EventsCommand,
     },
+    /// Look at the events that Kafka does not have yet.
+    Outbox {
+        #[command(subcommand)]
+        command: outbox::Command,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +112,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<()> {
             Command::Events {
                 command: EventsCommand::Tail(options),
             } => events::run(&config, &options).await,
+            Command::Outbox { command } => outbox::run(&config, &command).await,
         }
     })
 }

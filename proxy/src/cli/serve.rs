@@ -37,6 +37,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         app.store.clone(),
         app.config.kafka.clone(),
         producer,
+        app.metrics.clone(),
         stop_relay.clone(),
     ));
     let recovery = tokio::spawn(recovery::run(app.sagas.clone(), stop.clone()));

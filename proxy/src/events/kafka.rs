@@ -1,5 +1,7 @@
 //! Kafka: the producer that cannot reorder or repeat, and the shape of a message.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -12,14 +14,16 @@ use uuid::Uuid;
 
 use crate::config::Kafka;
 
-/// A producer for the outbox: idempotent, every in-sync replica must acknowledge, and it never
-/// gives a message up, since giving one up would let the next overtake it.
+/// A message that Kafka has not acknowledged after so long is given up; its row is sent again.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A producer for the outbox: idempotent, and every in-sync replica must acknowledge.
 pub fn outbox_producer(config: &Kafka) -> Result<FutureProducer, KafkaError> {
     client(config)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("message.timeout.ms", "0")
-        .set("linger.ms", "2")
+        .set("message.timeout.ms", EVENT_TIMEOUT.as_millis().to_string())
+        .set("linger.ms", "1")
         .set("compression.type", "lz4")
         .create()
 }

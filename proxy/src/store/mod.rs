@@ -5,6 +5,7 @@ pub mod inventory_logs;
 mod order_rows;
 pub mod orders;
 pub mod outbox;
+pub mod parked_events;
 pub mod products;
 pub mod users;
 

@@ -1,12 +1,16 @@
 //! Table `outbox`: events that Kafka does not have yet.
 
-use sqlx::pool::PoolConnection;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{MySql, QueryBuilder, Row, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Error, Store};
 use crate::events::Event;
+
+/// After this long without a word from a relay the server ends its connection, and with it the
+/// lock, s. A relay that works is never silent for so long.
+const SILENCE_SECONDS: u32 = 10;
 
 /// A row that waits for Kafka.
 #[derive(Debug, Clone)]
@@ -23,6 +27,17 @@ pub struct Waiting {
     pub body: String,
     /// `ce_time`.
     pub created_at: OffsetDateTime,
+    /// The parked event of the same key that it must not overtake.
+    pub behind: Option<Parked>,
+}
+
+/// Which event is parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Parked {
+    /// Its place in the outbox.
+    pub id: i64,
+    /// `ce_id`.
+    pub event_id: Uuid,
 }
 
 /// Writes events in the transaction that makes them true. Call [`Store::outbox_written`] once
@@ -46,12 +61,6 @@ pub async fn append(
     Ok(())
 }
 
-/// The right to relay: one proxy of a database has it at a time, so that no two can reorder an
-/// order's events. It is a lock of the server (GET_LOCK), freed when the connection ends.
-pub struct RelayLock {
-    connection: PoolConnection<MySql>,
-}
-
 impl Store {
     /// Wakes the relay: there is something to send.
     pub fn outbox_written(&self) {
@@ -63,39 +72,54 @@ impl Store {
         self.outbox_wake.notified().await;
     }
 
-    /// Takes the right to relay, unless another proxy has it.
-    pub async fn lock_relay(&self) -> Result<Option<RelayLock>, Error> {
-        let mut connection = self.pool.acquire().await?;
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT GET_LOCK(CONCAT('holdfast.relay.', DATABASE()), 0)")
-                .fetch_one(&mut *connection)
-                .await?;
-        // A pooled connection would keep the lock after its return, so this one ends with it.
-        connection.close_on_drop();
-        Ok((taken == Some(1)).then_some(RelayLock { connection }))
+    /// A connection for a relay, which keeps it: a lock ends with its connection, and a pool
+    /// that requests have exhausted does not stop the relay.
+    pub async fn relay_connection(&self) -> Result<RelayConnection, Error> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::query("SET SESSION wait_timeout = ?")
+            .bind(SILENCE_SECONDS)
+            .execute(&mut connection)
+            .await?;
+        Ok(RelayConnection { connection })
     }
 }
 
-impl RelayLock {
-    /// The oldest waiting events, at most `limit`.
+/// What a relay does in the database, on one connection.
+pub struct RelayConnection {
+    connection: MySqlConnection,
+}
+
+impl RelayConnection {
+    /// True when this connection has the right to relay, which one of a database has at a time:
+    /// a lock of the server (GET_LOCK), freed when the connection ends.
+    pub async fn lock(&mut self) -> Result<bool, Error> {
+        // A lock's name has at most 64 characters, and so has a database's.
+        let taken: Option<i64> =
+            sqlx::query_scalar("SELECT GET_LOCK(CONCAT('holdfast.relay.', SHA1(DATABASE())), 0)")
+                .fetch_one(&mut self.connection)
+                .await?;
+        Ok(taken == Some(1))
+    }
+
+    /// The oldest events that are not parked, at most `limit`.
+    ///
+    /// One statement sees the waiting and the parked rows of one moment. Were they read one after
+    /// the other, an operator's retry in between could let a row overtake those it waits behind.
     pub async fn oldest(&mut self, limit: u32) -> Result<Vec<Waiting>, Error> {
         let rows = sqlx::query(
-            "SELECT id, event_id, event_type, message_key, body, created_at FROM outbox ORDER BY id LIMIT ?",
+            "SELECT o.id, o.event_id, o.event_type, o.message_key, o.body, o.created_at, \
+                    f.id AS behind_id, f.event_id AS behind_event_id \
+             FROM (SELECT * FROM outbox WHERE parked_at IS NULL ORDER BY id LIMIT ?) o \
+             LEFT JOIN (SELECT message_key, MIN(id) AS id FROM outbox \
+                        WHERE parked_at IS NOT NULL GROUP BY message_key) p \
+                    ON p.message_key = o.message_key AND p.id < o.id \
+             LEFT JOIN outbox f ON f.id = p.id \
+             ORDER BY o.id",
         )
         .bind(limit)
-        .fetch_all(&mut *self.connection)
+        .fetch_all(&mut self.connection)
         .await?;
-        let waiting = rows.iter().map(|row| {
-            Ok(Waiting {
-                id: row.try_get("id")?,
-                event_id: row.try_get("event_id")?,
-                event_type: row.try_get("event_type")?,
-                key: row.try_get("message_key")?,
-                body: row.try_get("body")?,
-                created_at: row.try_get("created_at")?,
-            })
-        });
-        Ok(waiting.collect::<Result<_, sqlx::Error>>()?)
+        Ok(rows.iter().map(waiting).collect::<Result<_, _>>()?)
     }
 
     /// Removes events that Kafka has acknowledged.
@@ -103,16 +127,61 @@ impl RelayLock {
         if ids.is_empty() {
             return Ok(());
         }
-        let mut delete = QueryBuilder::new("DELETE FROM outbox WHERE id IN (");
-        let mut separated = delete.separated(", ");
-        for id in ids {
-            separated.push_bind(id);
-        }
-        delete
-            .push(")")
-            .build()
-            .execute(&mut *self.connection)
+        self.with_ids(QueryBuilder::new("DELETE FROM outbox WHERE id IN ("), ids)
+            .await
+    }
+
+    /// Parks an event that Kafka refuses.
+    pub async fn park(&mut self, id: i64, why: &str) -> Result<(), Error> {
+        sqlx::query("UPDATE outbox SET parked_at = NOW(3), error = LEFT(?, 255) WHERE id = ?")
+            .bind(why)
+            .bind(id)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
+
+    /// Parks events behind one of their key, unless that one is parked no more.
+    pub async fn park_behind(&mut self, parked: Parked, ids: &[i64]) -> Result<(), Error> {
+        let mut update = QueryBuilder::new("UPDATE outbox o JOIN outbox f ON f.id = ");
+        update.push_bind(parked.id);
+        update.push(" SET o.parked_at = NOW(3), o.error = ");
+        update.push_bind(format!("waits behind event {}", parked.event_id));
+        update.push(" WHERE f.parked_at IS NOT NULL AND o.id IN (");
+        self.with_ids(update, ids).await
+    }
+
+    /// Completes a statement that ends in `IN (`, and executes it.
+    async fn with_ids(
+        &mut self,
+        mut statement: QueryBuilder<MySql>,
+        ids: &[i64],
+    ) -> Result<(), Error> {
+        let mut separated = statement.separated(", ");
+        for id in ids {
+            separated.push_bind(id);
+        }
+        statement
+            .push(")")
+            .build()
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+fn waiting(row: &MySqlRow) -> Result<Waiting, sqlx::Error> {
+    let behind_id: Option<i64> = row.try_get("behind_id")?;
+    let behind_event_id: Option<Uuid> = row.try_get("behind_event_id")?;
+    Ok(Waiting {
+        id: row.try_get("id")?,
+        event_id: row.try_get("event_id")?,
+        event_type: row.try_get("event_type")?,
+        key: row.try_get("message_key")?,
+        body: row.try_get("body")?,
+        created_at: row.try_get("created_at")?,
+        behind: behind_id
+            .zip(behind_event_id)
+            .map(|(id, event_id)| Parked { id, event_id }),
+    })
 }

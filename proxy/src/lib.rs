@@ -15,6 +15,7 @@ pub mod http;
 pub mod orders;
 pub mod payment;
 pub mod people;
+pub mod reconcile;
 pub mod retail;
 pub mod saga;
 pub mod store;

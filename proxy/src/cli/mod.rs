@@ -5,6 +5,7 @@ mod events;
 mod import;
 mod migrate;
 mod outbox;
+mod reconcile;
 mod replay;
 mod serve;
 
@@ -37,7 +38,8 @@ A shop is brought up in this order:
 
 Then, from another terminal:
   holdfast --config shop.toml replay orders.csv drive it with real orders
-  holdfast --config shop.toml events tail       watch what happens";
+  holdfast --config shop.toml events tail       watch what happens
+  holdfast --config shop.toml reconcile         is the stock in Redis that of MySQL?";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -52,6 +54,7 @@ enum Command {
     },
     Import(import::Options),
     Replay(replay::Options),
+    Reconcile(reconcile::Options),
     /// Look at the events in Kafka.
     Events {
         #[command(subcommand)]
@@ -87,7 +90,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     telemetry::start_logging(&config.log);
     match execute(arguments.command, config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("holdfast: {error:#}");
             ExitCode::FAILURE
@@ -95,24 +98,23 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn execute(command: Command, config: Config) -> anyhow::Result<()> {
+fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(config).await,
-            Command::Migrate => migrate::run(&config).await,
+            Command::Serve => serve::run(config).await?,
+            Command::Migrate => migrate::run(&config).await?,
             Command::Config {
                 command: ConfigCommand::Check,
-            } => {
-                config_check::run(&config);
-                Ok(())
-            }
-            Command::Import(options) => import::run(&config, &options).await,
-            Command::Replay(options) => replay::run(&config, &options).await,
+            } => config_check::run(&config),
+            Command::Import(options) => import::run(&config, &options).await?,
+            Command::Replay(options) => replay::run(&config, &options).await?,
             Command::Events {
                 command: EventsCommand::Tail(options),
-            } => events::run(&config, &options).await,
-            Command::Outbox { command } => outbox::run(&config, &command).await,
+            } => events::run(&config, &options).await?,
+            Command::Outbox { command } => outbox::run(&config, &command).await?,
+            Command::Reconcile(options) => return reconcile::run(&config, options).await,
         }
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -10,7 +10,7 @@ const LONGEST_HOLD_MS: u64 = 3_600_000;
 impl Config {
     /// Fails with the first setting that makes no sense.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let positive: [(&'static str, u64); 16] = [
+        let positive: &[(&'static str, u64)] = &[
             ("http.request_timeout_ms", self.http.request_timeout_ms),
             ("http.body_timeout_ms", self.http.body_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
@@ -30,8 +30,9 @@ impl Config {
             ("holds.checkout_ttl_ms", self.holds.checkout_ttl_ms),
             ("recovery.interval_ms", self.recovery.interval_ms),
             ("recovery.lease_ms", self.recovery.lease_ms),
+            ("reconcile.interval_ms", self.reconcile.interval_ms),
         ];
-        for (setting, value) in positive {
+        for &(setting, value) in positive {
             ensure(value > 0, setting, "must be at least 1")?;
         }
         ensure(
@@ -64,6 +65,11 @@ impl Config {
             self.holds.checkout_ttl_ms <= LONGEST_HOLD_MS,
             "holds.checkout_ttl_ms",
             "must be at most 3600000, an hour",
+        )?;
+        ensure(
+            self.reconcile.orphan_age_ms > self.recovery.lease_ms,
+            "reconcile.orphan_age_ms",
+            "must be longer than recovery.lease_ms",
         )?;
         ensure(
             self.session.idle_ms <= self.session.absolute_ms,

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use sections::{
-    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Payment, Recovery, Redis,
-    Secret, Session,
+    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Payment, Reconcile,
+    Recovery, Redis, Secret, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -57,6 +57,8 @@ pub struct Config {
     pub holds: Holds,
     /// How sagas that nobody runs any more are found.
     pub recovery: Recovery,
+    /// How the stock in Redis is kept to that of MySQL.
+    pub reconcile: Reconcile,
     /// What is logged and how.
     pub log: Log,
 }

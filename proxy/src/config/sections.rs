@@ -252,6 +252,27 @@ impl Default for Recovery {
     }
 }
 
+/// How the stock in Redis is compared with MySQL, and put right.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconcile {
+    /// The time that a walk through all products takes, and so the time between two looks at one
+    /// of them, ms. A Redis that has lost everything is filled again at once.
+    pub interval_ms: u64,
+    /// A PREPARED hold that no order in flight stands for is nobody's after so long, ms; longer
+    /// than `recovery.lease_ms`.
+    pub orphan_age_ms: u64,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self {
+            interval_ms: 60_000,
+            orphan_age_ms: 15_000,
+        }
+    }
+}
+
 /// What is logged and how.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

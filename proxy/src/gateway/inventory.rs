@@ -80,6 +80,9 @@ pub struct Stock {
     pub sold: i64,
     /// The key's change counter.
     pub seq: i64,
+    /// How many holds are live.
+    #[serde(skip)]
+    pub holds: i64,
 }
 
 /// One line of a hold: what, and how many.
@@ -312,6 +315,7 @@ impl FromRedisValue for Stock {
             available: count("available")?,
             sold: count("sold")?,
             seq: count("seq")?,
+            holds: count("holds")?,
         })
     }
 }

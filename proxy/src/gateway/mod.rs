@@ -4,12 +4,13 @@
 pub mod carts;
 pub mod holds;
 pub mod inventory;
+mod reconciliation;
 pub mod sessions;
 
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Cmd, FromRedisValue, ServerErrorKind, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, ServerErrorKind, Value};
 
 use crate::config;
 
@@ -92,6 +93,22 @@ impl Gateway {
             Err(_) => return Err(unknown(command, "no answer within redis.timeout_ms")),
         };
         T::from_redis_value(value).map_err(|error| unknown(command, &error.to_string()))
+    }
+
+    /// Sends a MULTI … EXEC and reads its answers as `T`, within the deadline. `first` stands for
+    /// it in errors.
+    async fn call_atomically<T: FromRedisValue>(
+        &self,
+        first: &Cmd,
+        transaction: &Pipeline,
+    ) -> Result<T, Error> {
+        let mut connection = self.connection.clone();
+        let answered =
+            tokio::time::timeout(self.deadline, transaction.query_async(&mut connection));
+        match answered.await {
+            Ok(answer) => answer.map_err(|error| classify(first, &error)),
+            Err(_) => Err(unknown(first, "no answer within redis.timeout_ms")),
+        }
     }
 
     /// Fails unless the server answers and has the module.

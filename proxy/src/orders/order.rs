@@ -97,7 +97,7 @@ impl Order {
     /// True while Redis is sure to remember a hold of this order that was confirmed. Later, a hold
     /// that it does not know may be one that it sold and forgot, and must not be sold again.
     pub fn may_be_taken_again(&self, now: OffsetDateTime) -> bool {
-        now - self.created_at < OUTCOME_RETENTION
+        may_be_taken_again(self.created_at, now)
     }
 
     /// The lines as the gate wants them.
@@ -107,6 +107,11 @@ impl Order {
             .map(|line| (&line.sku, line.quantity))
             .collect()
     }
+}
+
+/// [`Order::may_be_taken_again`] of an order that was written then.
+pub fn may_be_taken_again(created_at: OffsetDateTime, now: OffsetDateTime) -> bool {
+    now - created_at < OUTCOME_RETENTION
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ pub mod orders;
 pub mod outbox;
 pub mod parked_events;
 pub mod products;
+mod reconciliation;
 pub mod users;
+
+pub use reconciliation::ReconcileLock;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,127 @@
+//! `holdfast reconcile`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::catalogue::Sku;
+use crate::catalogue::stock_change::deliver_unacknowledged;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::reconcile::Servers;
+use crate::reconcile::report::Report;
+use crate::reconcile::walk::{PAGE, Task, Walk, reconcile};
+use crate::store::Store;
+
+/// Compare the stock in Redis with MySQL, and put it right with --fix.
+///
+/// Safe at any time, also while the shop sells: what changes meanwhile is looked at again, never
+/// corrected on an old look. Ends with 0 when nothing is wrong or all of it was fixed, 1 when
+/// something is left, 2 when a server gave no answer.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Put right what is wrong.
+    #[arg(long)]
+    fix: bool,
+    /// One JSON object a line: what is wrong with each SKU, and the sum as the last.
+    #[arg(long)]
+    json: bool,
+    /// Only this SKU; may be given several times.
+    #[arg(long, value_name = "SKU")]
+    sku: Vec<Sku>,
+}
+
+/// What a whole run came to.
+#[derive(Debug, Default, serde::Serialize)]
+struct Sum {
+    compared: u64,
+    wrong: u64,
+    fixed: u64,
+    moving: u64,
+}
+
+pub(super) async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
+    let servers = Servers {
+        gateway: Gateway::open(&config.redis)?,
+        store: Store::open(&config.mysql, &config.commit)?,
+    };
+    Ok(match compare(config, &servers, options).await {
+        Ok(sum) if sum.wrong == sum.fixed && sum.moving == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("holdfast: the stock could not be compared: {error}");
+            ExitCode::from(2)
+        }
+    })
+}
+
+async fn compare(config: &Config, servers: &Servers, options: Options) -> anyhow::Result<Sum> {
+    let task = Task {
+        fix: options.fix,
+        orphan_age_ms: config.reconcile.orphan_age_ms,
+    };
+    servers.store.is_ready().await?;
+    servers.gateway.is_ready().await?;
+    if task.fix {
+        deliver_unacknowledged(&servers.store, &servers.gateway).await?;
+    }
+    let mut sum = Sum::default();
+    if options.sku.is_empty() {
+        let mut walk = Walk::default();
+        while let Some(report) = walk.next(servers, task).await? {
+            sum.add(&report, options.json);
+        }
+        if task.fix {
+            servers.gateway.mark_rebuilt().await?;
+        }
+    } else {
+        for skus in options.sku.chunks(PAGE as usize) {
+            let report = reconcile(servers, skus.to_vec(), task).await?;
+            sum.add(&report, options.json);
+        }
+    }
+    sum.print(options.json);
+    Ok(sum)
+}
+
+impl Sum {
+    /// Adds a page, and prints what is wrong there.
+    fn add(&mut self, report: &Report, json: bool) {
+        self.compared += report.compared;
+        for finding in &report.findings {
+            self.wrong += 1;
+            self.fixed += u64::from(finding.fixed);
+            if json {
+                println!("{}", json!(finding));
+            } else {
+                println!("{finding}");
+            }
+        }
+        self.moving += report.moving.len() as u64;
+        for sku in &report.moving {
+            if json {
+                println!("{}", json!({ "sku": sku, "compared": false }));
+            } else {
+                println!("{sku}: it changed all the while and was not compared");
+            }
+        }
+    }
+
+    fn print(&self, json: bool) {
+        if json {
+            println!("{}", json!(self));
+            return;
+        }
+        let Self {
+            compared,
+            wrong,
+            fixed,
+            moving,
+        } = self;
+        println!(
+            "{compared} products compared: {wrong} wrong, {fixed} of them fixed; \
+             {moving} changed all the while and were not compared"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Takes SKUs a page at a time, and looks at those that seem wrong until they are right, or it is
+//! clear what is wrong with them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::decision::Decision;
+use super::look::{Depth, Sighting, look};
+use super::mending::mend;
+use super::report::{Finding, Report};
+use super::{Error, Servers};
+use crate::catalogue::Sku;
+
+/// SKUs to a page: what is kept in memory at once.
+pub const PAGE: u32 = 500;
+/// A SKU that changes all the while is looked at this often before it is left for the next time.
+const LOOKS: u32 = 20;
+/// The pause before another look; a SKU in a rush has quiet moments.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// SKUs that are put right at once.
+const AT_ONCE: usize = 32;
+
+/// How to go about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// Whether what is wrong is put right, or only told.
+    pub fix: bool,
+    /// A PREPARED hold without an order in flight is nobody's after so long.
+    pub orphan_age_ms: u64,
+}
+
+/// A walk through every product, in the order of SKUs.
+#[derive(Debug, Clone, Default)]
+pub struct Walk {
+    after: Option<Sku>,
+}
+
+impl Walk {
+    /// Reconciles the next page; `None` after the last one.
+    ///
+    /// # Errors
+    /// When a server is away. The same page is then the next one again.
+    pub async fn next(&mut self, servers: &Servers, task: Task) -> Result<Option<Report>, Error> {
+        let skus = servers.store.sku_page(self.after.as_ref(), PAGE).await?;
+        let Some(last) = skus.last().cloned() else {
+            return Ok(None);
+        };
+        let report = reconcile(servers, skus, task).await?;
+        self.after = Some(last);
+        Ok(Some(report))
+    }
+}
+
+/// Compares `skus`, at most a page of them, and passes over what is no product.
+///
+/// # Errors
+/// When a server is away.
+pub async fn reconcile(servers: &Servers, skus: Vec<Sku>, task: Task) -> Result<Report, Error> {
+    let mut page = Page::default();
+    let mut left = page.glance(servers, skus, task).await?;
+    for _ in 0..LOOKS {
+        if left.is_empty() {
+            break;
+        }
+        left = page.look_closely(servers, &left, task).await?;
+    }
+    for sku in left {
+        if !page.findings.contains_key(&sku) {
+            page.report.moving.push(sku);
+        }
+    }
+    page.report.findings = page.findings.into_values().collect();
+    Ok(page.report)
+}
+
+#[derive(Default)]
+struct Page {
+    report: Report,
+    findings: BTreeMap<Sku, Finding>,
+}
+
+impl Page {
+    /// The SKUs that are not right at first sight. A hold that Redis has lost and recovery has yet
+    /// to sell again does not show at a glance; when it is sold, all is well or it shows.
+    async fn glance(
+        &mut self,
+        servers: &Servers,
+        skus: Vec<Sku>,
+        task: Task,
+    ) -> Result<Vec<Sku>, Error> {
+        let every: Vec<&Sku> = skus.iter().collect();
+        let seen = look(servers, &every, Depth::Glance, task.orphan_age_ms).await?;
+        self.report.compared = seen.len() as u64;
+        let suspects = seen.into_iter().filter(|sighting| !sighting.is_right());
+        let mut suspects: Vec<Sku> = suspects.map(|sighting| sighting.sku).collect();
+        suspects.sort_unstable();
+        Ok(suspects)
+    }
+
+    /// Looks at `skus`, does what is to be done, and answers those that need another look.
+    async fn look_closely(
+        &mut self,
+        servers: &Servers,
+        skus: &[Sku],
+        task: Task,
+    ) -> Result<Vec<Sku>, Error> {
+        let skus: Vec<&Sku> = skus.iter().collect();
+        let seen = look(servers, &skus, Depth::Close, task.orphan_age_ms).await?;
+        let (mut left, mut wrong) = (Vec::new(), Vec::new());
+        for sighting in seen {
+            match self.judge(&sighting) {
+                Seen::Done => {}
+                Seen::Wrong if task.fix => wrong.push(sighting),
+                Seen::Wrong => {}
+                Seen::Unclear => left.push(sighting.sku),
+            }
+        }
+        let mends = wrong.iter().map(|sighting| mend(servers, sighting));
+        let mends = stream::iter(mends).buffer_unordered(AT_ONCE);
+        mends.try_collect::<()>().await?;
+        left.extend(wrong.into_iter().map(|sighting| sighting.sku));
+        tokio::time::sleep(PAUSE).await;
+        Ok(left)
+    }
+
+    fn judge(&mut self, sighting: &Sighting) -> Seen {
+        let Sighting { sku, verdict, .. } = sighting;
+        let finding = Finding::of(sku, sighting.on_hand, &sighting.truth, verdict);
+        match (finding, &verdict.decision) {
+            (Some(finding), _) => {
+                self.findings.entry(sku.clone()).or_insert(finding);
+                return Seen::Wrong;
+            }
+            (None, Decision::Again) => return Seen::Unclear,
+            (None, _) => {}
+        }
+        if let Some(finding) = self.findings.get_mut(sku) {
+            finding.fixed = true;
+        }
+        Seen::Done
+    }
+}
+
+enum Seen {
+    /// Nothing is wrong with it any more.
+    Done,
+    Wrong,
+    /// It changed meanwhile.
+    Unclear,
+}

@@ -68,7 +68,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>> {
     let metrics = Arc::new(Metrics::new());
     let gateway = Gateway::open(&config.redis).context("redis.url")?;
-    let store = Store::open(&config.mysql, &config.commit).context("mysql.url")?;
+    let store =
+        Store::open_counted(&config.mysql, &config.commit, &metrics).context("mysql.url")?;
     let provider = Box::new(HttpProvider::new(&config.payment)?);
     let refusals = Refusals::new(&config.kafka).context("kafka")?;
     let (holds, recovery) = (config.holds.clone(), config.recovery.clone());

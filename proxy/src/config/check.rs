@@ -47,9 +47,9 @@ impl Config {
             ensure(value > 0, setting, "must be at least 1")?;
         }
         ensure(
-            (1..=300).contains(&self.mysql.max_connections),
+            (4..=300).contains(&self.mysql.max_connections),
             "mysql.max_connections",
-            "must be from 1 to 300",
+            "must be from 4 to 300",
         )?;
         ensure(
             self.http.body_timeout_ms < self.http.request_timeout_ms,
@@ -200,7 +200,7 @@ mod tests {
         let zero = refused(|config| config.redis.timeout_ms = 0);
         assert_eq!(zero, "redis.timeout_ms: must be at least 1");
         let many = refused(|config| config.mysql.max_connections = 301);
-        assert_eq!(many, "mysql.max_connections: must be from 1 to 300");
+        assert_eq!(many, "mysql.max_connections: must be from 4 to 300");
         let long = refused(|config| config.holds.checkout_ttl_ms = LONGEST_HOLD_MS + 1);
         assert_eq!(
             long,

@@ -91,7 +91,7 @@ impl Default for Redis {
 pub struct Mysql {
     /// `mysql://user:password@host:port/database`.
     pub url: Secret,
-    /// The most connections open at once, at most 300.
+    /// The most connections open at once, from 4 to 300; three of them are the committers'.
     pub max_connections: u32,
     /// How long a request may wait for a connection, ms.
     pub acquire_timeout_ms: u64,

@@ -1,5 +1,6 @@
 //! The truth: MySQL, one file a table.
 
+mod admission;
 pub mod committer;
 pub mod inventory_logs;
 mod order_rows;
@@ -20,7 +21,9 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{ConnectOptions, MySqlPool};
 use tokio::sync::Notify;
 
+use self::committer::Committers;
 use crate::config;
+use crate::telemetry::metrics::Metrics;
 
 /// The migrations of the tree's migrations/ folder, compiled in.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -38,6 +41,15 @@ pub enum Error {
     /// Too many orders wait to be written. Nothing was written; the same may be tried again.
     #[error("too many orders wait to be written")]
     Overloaded,
+    /// The order is none that can be confirmed. Nothing was written.
+    #[error("the order is neither pending nor paid, or its stock changed under a lock")]
+    NotToBeConfirmed,
+    /// The database did not answer in time. What was asked may or may not be done.
+    #[error("the database did not answer in time")]
+    Unanswered,
+    /// The transaction that many orders shared failed.
+    #[error(transparent)]
+    Batch(Arc<Error>),
 }
 
 impl Error {
@@ -58,8 +70,10 @@ impl Error {
     }
 
     fn mysql_number(&self) -> Option<u16> {
-        let Error::Database(sqlx::Error::Database(error)) = self else {
-            return None;
+        let error = match self {
+            Error::Database(sqlx::Error::Database(error)) => error,
+            Error::Batch(error) => return error.mysql_number(),
+            _ => return None,
         };
         error
             .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
@@ -75,23 +89,45 @@ pub type Transaction = sqlx::Transaction<'static, sqlx::MySql>;
 pub struct Store {
     pool: MySqlPool,
     outbox_wake: Arc<Notify>,
+    committers: Committers,
 }
 
 impl Store {
-    /// Prepares the pool; nothing is connected until the first query.
+    /// Prepares the pool and starts the committers; nothing is connected until the first query.
+    /// Needs a runtime.
     ///
     /// # Errors
     /// When the URL is none, which `config check` would have said.
-    pub fn open(config: &config::Mysql, _commit: &config::Commit) -> Result<Self, sqlx::Error> {
+    pub fn open(config: &config::Mysql, commit: &config::Commit) -> Result<Self, sqlx::Error> {
+        Self::open_counted(config, commit, &Metrics::new())
+    }
+
+    /// The same, with what the committers do counted in `metrics`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_counted(
+        config: &config::Mysql,
+        commit: &config::Commit,
+        metrics: &Metrics,
+    ) -> Result<Self, sqlx::Error> {
         let options: MySqlConnectOptions = config.url.expose().parse()?;
         let options = options.disable_statement_logging();
+        let outbox_wake = Arc::default();
+        let committers = Committers::start(&options, &outbox_wake, commit, metrics);
         let pool = MySqlPoolOptions::new()
-            .max_connections(config.max_connections)
+            .max_connections(
+                config
+                    .max_connections
+                    .saturating_sub(committer::CONNECTIONS)
+                    .max(1),
+            )
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
             .connect_lazy_with(options);
         Ok(Self {
             pool,
-            outbox_wake: Arc::default(),
+            outbox_wake,
+            committers,
         })
     }
 

@@ -105,15 +105,6 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down that Redis has acknowledged the end of the order's holds.
-    pub async fn settle_order(&self, id: Uuid) -> Result<(), Error> {
-        sqlx::query("UPDATE orders SET settled = 1 WHERE id = ?")
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Takes the lease of unsettled orders whose lease has run out, at most `limit`.
     pub async fn claim_stale_orders(
         &self,

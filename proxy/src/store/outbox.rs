@@ -1,5 +1,7 @@
 //! Table `outbox`: events that Kafka does not have yet.
 
+use std::borrow::Borrow;
+
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{MySql, QueryBuilder, Row, Transaction};
 use time::OffsetDateTime;
@@ -44,7 +46,7 @@ pub struct Parked {
 /// it is committed.
 pub async fn append(
     transaction: &mut Transaction<'_, MySql>,
-    events: &[Event],
+    events: &[impl Borrow<Event>],
 ) -> Result<(), Error> {
     if events.is_empty() {
         return Ok(());
@@ -52,6 +54,7 @@ pub async fn append(
     let mut insert =
         QueryBuilder::new("INSERT INTO outbox (event_id, event_type, message_key, body) ");
     insert.push_values(events, |mut row, event| {
+        let event = event.borrow();
         row.push_bind(event.id)
             .push_bind(event.event_type.as_str())
             .push_bind(&event.key)

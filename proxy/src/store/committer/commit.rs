@@ -1,12 +1,22 @@
-//! The commit point of an order.
+//! The commit point: many orders are decided, confirmed and taken from the stock at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
+use sqlx::{Connection, MySql, MySqlConnection, QueryBuilder, Row, Transaction};
+use tokio::sync::Notify;
+use uuid::Uuid;
 
-use super::super::orders::{ABORTED, COMMITTED, decide, facts, outcome_of, retrying};
-use super::super::{Error, Store};
+use super::super::admission::{Admission, admit};
+use super::super::orders::{ABORTED, COMMITTED, facts};
+use super::super::{Error, Store, outbox};
+use super::pieces::{ARMS, ROWS, pieces};
+use super::queue::Work;
+use super::sift::firsts;
 use crate::catalogue::Sku;
 use crate::events::{Event, EventType};
-use crate::orders::{Order, Status};
+use crate::orders::{Order, OrderLine, Status};
 
 /// What became of confirming an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,70 +31,292 @@ pub enum Committed {
 
 impl Store {
     /// The commit point: COMMITTED, CONFIRMED, stock deducted, events written, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`]: nothing was written. Any other: it may or may not have been. The same
+    /// may be tried again in any case.
     pub async fn commit_order(&self, order: &Order, payment_id: &str) -> Result<Committed, Error> {
-        retrying(|| self.try_commit_order(order, payment_id)).await
+        let commit = Commit {
+            order: order.clone(),
+            payment_id: payment_id.to_owned(),
+        };
+        self.committers.commit.write(commit).await
+    }
+}
+
+/// A paid order.
+pub struct Commit {
+    order: Order,
+    payment_id: String,
+}
+
+/// Confirms orders.
+pub struct Committing {
+    outbox_wake: Arc<Notify>,
+}
+
+impl Committing {
+    pub fn new(outbox_wake: Arc<Notify>) -> Self {
+        Self { outbox_wake }
+    }
+}
+
+impl Work for Committing {
+    type Request = Commit;
+    type Answer = Committed;
+
+    fn weight(commit: &Commit) -> usize {
+        commit.order.lines.len()
     }
 
-    async fn try_commit_order(&self, order: &Order, payment_id: &str) -> Result<Committed, Error> {
-        let mut transaction = self.pool.begin().await?;
-        if !decide(&mut transaction, order.id, COMMITTED).await? {
-            let aborted = outcome_of(&mut transaction, order.id).await? == ABORTED;
-            return Ok(if aborted {
+    async fn write(
+        &self,
+        connection: &mut MySqlConnection,
+        batch: &[&Commit],
+        look: bool,
+    ) -> Result<Vec<Committed>, Error> {
+        let ids: Vec<Uuid> = batch.iter().map(|commit| commit.order.id).collect();
+        let firsts = firsts(ids.iter().copied());
+        let mut answers: Vec<Option<Committed>> = vec![None; batch.len()];
+        if look {
+            let decided = decided(connection, &ids).await?;
+            for (id, answer) in std::iter::zip(&ids, &mut answers) {
+                *answer = decided.get(id).cloned();
+            }
+        }
+        loop {
+            let open: Vec<usize> = (0..batch.len())
+                .filter(|&at| firsts[at] == at && answers[at].is_none())
+                .collect();
+            let commits: Vec<&Commit> = open.iter().map(|&at| batch[at]).collect();
+            let refused = self.commit_all(connection, &commits).await?;
+            if refused.is_empty() {
+                break;
+            }
+            // Nothing was written; the others are tried without those, who so leave no trace.
+            for (at, sku) in refused {
+                answers[open[at]] = Some(Committed::StockRefused(sku));
+            }
+        }
+        let answer = |&first: &usize| answers[first].clone().unwrap_or(Committed::Committed);
+        Ok(firsts.iter().map(answer).collect())
+    }
+}
+
+impl Committing {
+    /// Commits all, or nothing when the stock does not suffice for all: then it says for whom it
+    /// does not.
+    async fn commit_all(
+        &self,
+        connection: &mut MySqlConnection,
+        commits: &[&Commit],
+    ) -> Result<Vec<(usize, Sku)>, Error> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = connection.begin().await?;
+        // Every transaction locks orders by id, then products by SKU: so no two can deadlock.
+        let mut sorted = commits.to_vec();
+        sorted.sort_unstable_by_key(|commit| commit.order.id);
+        insert_outcomes(&mut transaction, &sorted).await?;
+        confirm_orders(&mut transaction, &sorted).await?;
+        let orders: Vec<&[OrderLine]> = commits
+            .iter()
+            .map(|commit| commit.order.lines.as_slice())
+            .collect();
+        let stock = lock_stock(&mut transaction, &orders).await?;
+        let admission = admit(&stock, &orders);
+        let refused: Vec<_> = admission
+            .orders
+            .iter()
+            .enumerate()
+            .filter_map(|(at, verdict)| Some((at, (*verdict.as_ref().err()?).clone())))
+            .collect();
+        if !refused.is_empty() {
+            transaction.rollback().await?;
+            return Ok(refused);
+        }
+        deduct(&mut transaction, &admission).await?;
+        write_down(&mut transaction, commits, &admission).await?;
+        transaction.commit().await?;
+        self.outbox_wake.notify_one();
+        Ok(Vec::new())
+    }
+}
+
+/// The primary key decides: whoever inserts first, for ever.
+async fn insert_outcomes(
+    transaction: &mut Transaction<'_, MySql>,
+    commits: &[&Commit],
+) -> Result<(), Error> {
+    for piece in pieces(commits.len(), ROWS) {
+        let mut insert = QueryBuilder::new("INSERT INTO hold_outcomes (order_id, outcome) ");
+        insert.push_values(&commits[piece], |mut row, commit| {
+            row.push_bind(commit.order.id).push_bind(COMMITTED);
+        });
+        insert.build().execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+async fn confirm_orders(
+    transaction: &mut Transaction<'_, MySql>,
+    commits: &[&Commit],
+) -> Result<(), Error> {
+    for piece in pieces(commits.len(), ARMS) {
+        let commits = &commits[piece];
+        let mut update = QueryBuilder::new("UPDATE orders SET status = ");
+        update.push_bind(Status::Confirmed.as_str());
+        update.push(", version = version + 1, payment_id = CASE id");
+        for commit in commits {
+            update.push(" WHEN ").push_bind(commit.order.id);
+            update.push(" THEN ").push_bind(&commit.payment_id);
+        }
+        update.push(" END WHERE id IN (");
+        let mut ids = update.separated(", ");
+        for commit in commits {
+            ids.push_bind(commit.order.id);
+        }
+        // Whoever parked it did not decide it.
+        update.push(") AND status IN ('PENDING', 'PAID', 'PARKED')");
+        let updated = update.build().execute(&mut **transaction).await?;
+        if updated.rows_affected() != commits.len() as u64 {
+            return Err(Error::NotToBeConfirmed);
+        }
+    }
+    Ok(())
+}
+
+async fn lock_stock(
+    transaction: &mut Transaction<'_, MySql>,
+    orders: &[&[OrderLine]],
+) -> Result<BTreeMap<String, i64>, Error> {
+    let mut skus: Vec<&str> = orders
+        .iter()
+        .flat_map(|lines| lines.iter().map(|line| line.sku.as_str()))
+        .collect();
+    skus.sort_unstable();
+    skus.dedup();
+    let mut stock = BTreeMap::new();
+    for piece in pieces(skus.len(), ROWS) {
+        let mut select = QueryBuilder::new("SELECT sku, stock FROM products WHERE sku IN (");
+        let mut listed = select.separated(", ");
+        for sku in &skus[piece] {
+            listed.push_bind(*sku);
+        }
+        let select = select.push(") ORDER BY sku FOR UPDATE");
+        for row in select.build().fetch_all(&mut **transaction).await? {
+            stock.insert(row.try_get("sku")?, row.try_get("stock")?);
+        }
+    }
+    Ok(stock)
+}
+
+/// One guarded deduction a SKU. The admission has seen to it that the guard holds; it stays because
+/// nothing must ever be sold that is not there.
+async fn deduct(
+    transaction: &mut Transaction<'_, MySql>,
+    admission: &Admission<'_>,
+) -> Result<(), Error> {
+    let taken: Vec<_> = admission.taken.iter().collect();
+    for piece in pieces(taken.len(), ARMS) {
+        let taken = &taken[piece];
+        let mut update = QueryBuilder::<MySql>::new("UPDATE products SET stock = stock - ");
+        push_quantities(&mut update, taken);
+        update.push(", version = version + 1 WHERE sku IN (");
+        let mut skus = update.separated(", ");
+        for (sku, _) in taken {
+            skus.push_bind(sku.as_str());
+        }
+        update.push(") AND stock >= ");
+        push_quantities(&mut update, taken);
+        let deducted = update.build().execute(&mut **transaction).await?;
+        if deducted.rows_affected() != taken.len() as u64 {
+            return Err(Error::NotToBeConfirmed);
+        }
+    }
+    Ok(())
+}
+
+fn push_quantities(update: &mut QueryBuilder<MySql>, taken: &[(&&Sku, &i64)]) {
+    update.push("CASE sku");
+    for (sku, quantity) in taken {
+        update.push(" WHEN ").push_bind(sku.as_str().to_owned());
+        update.push(" THEN ").push_bind(**quantity);
+    }
+    update.push(" END");
+}
+
+/// The log and the events, in order of arrival, as the balances in them fall.
+async fn write_down(
+    transaction: &mut Transaction<'_, MySql>,
+    commits: &[&Commit],
+    admission: &Admission<'_>,
+) -> Result<(), Error> {
+    let mut logged = Vec::new();
+    let mut events = Vec::new();
+    for (commit, balances) in std::iter::zip(commits, admission.orders.iter().flatten()) {
+        let lines = std::iter::zip(&commit.order.lines, balances);
+        logged.extend(
+            lines
+                .clone()
+                .map(|(line, stock)| (commit.order.id, line, *stock)),
+        );
+        events.extend(sale(commit, lines.map(|(line, stock)| (&line.sku, *stock))));
+    }
+    for piece in pieces(logged.len(), ROWS) {
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO inventory_logs (sku, delta, stock_after, reason, order_id, acknowledged_at) ",
+        );
+        insert.push_values(&logged[piece], |mut row, (order, line, stock)| {
+            row.push_bind(line.sku.as_str())
+                .push_bind(-line.quantity)
+                .push_bind(stock)
+                .push("'sold'")
+                .push_bind(order)
+                .push("NOW(3)");
+        });
+        insert.build().execute(&mut **transaction).await?;
+    }
+    for piece in pieces(events.len(), ROWS) {
+        outbox::append(transaction, &events[piece]).await?;
+    }
+    Ok(())
+}
+
+fn sale<'a>(commit: &Commit, balances: impl Iterator<Item = (&'a Sku, i64)>) -> [Event; 2] {
+    let balances = balances.map(|(sku, stock)| json!({ "sku": sku, "stock": stock }));
+    let paid = facts([("payment_id", json!(commit.payment_id))]);
+    let sold = facts([("balances", balances.collect())]);
+    [
+        Event::of_order(EventType::PaymentProcessed, &commit.order, paid),
+        Event::of_order(EventType::OrderConfirmed, &commit.order, sold),
+    ]
+}
+
+/// What was decided of these orders before.
+async fn decided(
+    connection: &mut MySqlConnection,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, Committed>, Error> {
+    let mut decided = BTreeMap::new();
+    for piece in pieces(ids.len(), ROWS) {
+        let mut select =
+            QueryBuilder::new("SELECT order_id, outcome FROM hold_outcomes WHERE order_id IN (");
+        let mut listed = select.separated(", ");
+        for id in &ids[piece] {
+            listed.push_bind(id);
+        }
+        let select = select.push(")");
+        for row in select.build().fetch_all(&mut *connection).await? {
+            let outcome: String = row.try_get("outcome")?;
+            let answer = if outcome == ABORTED {
                 Committed::AbortedBefore
             } else {
                 Committed::Committed
-            });
+            };
+            decided.insert(row.try_get("order_id")?, answer);
         }
-        sqlx::query("UPDATE orders SET status = ?, version = version + 1, payment_id = ? WHERE id = ? AND status = ?")
-            .bind(Status::Confirmed.as_str())
-            .bind(payment_id)
-            .bind(order.id)
-            .bind(Status::Pending.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        for line in &order.lines {
-            let deducted = sqlx::query(
-                "UPDATE products SET stock = stock - ?, version = version + 1 WHERE sku = ? AND stock >= ?",
-            )
-            .bind(line.quantity)
-            .bind(line.sku.as_str())
-            .bind(line.quantity)
-            .execute(&mut *transaction)
-            .await?;
-            if deducted.rows_affected() == 0 {
-                return Ok(Committed::StockRefused(line.sku.clone()));
-            }
-        }
-        sqlx::query(
-            "INSERT INTO inventory_logs (sku, delta, stock_after, reason, order_id, acknowledged_at) \
-             SELECT l.sku, -l.quantity, p.stock, 'sold', l.order_id, NOW(3) \
-             FROM order_lines l JOIN products p ON p.sku = l.sku WHERE l.order_id = ?",
-        )
-        .bind(order.id)
-        .execute(&mut *transaction)
-        .await?;
-        let balances: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT sku, stock_after FROM inventory_logs WHERE order_id = ? ORDER BY sku",
-        )
-        .bind(order.id)
-        .fetch_all(&mut *transaction)
-        .await?;
-        let balances = balances
-            .into_iter()
-            .map(|(sku, stock)| json!({ "sku": sku, "stock": stock }));
-        let events = [
-            Event::of_order(
-                EventType::PaymentProcessed,
-                order,
-                facts([("payment_id", json!(payment_id))]),
-            ),
-            Event::of_order(
-                EventType::OrderConfirmed,
-                order,
-                facts([("balances", balances.collect())]),
-            ),
-        ];
-        self.finish(transaction, &events).await?;
-        Ok(Committed::Committed)
     }
+    Ok(decided)
 }

@@ -1,0 +1,259 @@
+//! A queue and its task: gather, write, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{ConnectOptions, MySqlConnection};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::super::Error;
+use super::pieces::fitting;
+use super::trouble::{self, Trouble};
+use crate::config;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a batch is tried before its orders are told that nobody knows. Also how long an order
+/// may wait for its batch to begin.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The shortest and the longest pause before the next try.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+/// How often duplicates may turn up that a look before did not find: each time, somebody else wrote
+/// them in between.
+const SURPRISES: u32 = 3;
+/// The most order lines in one transaction, of which each event has them all.
+const LONGEST: usize = 8_192;
+
+/// One kind of transaction.
+pub trait Work: Send + 'static {
+    /// What is asked for.
+    type Request: Send + Sync + 'static;
+    /// What became of it.
+    type Answer: Send + 'static;
+
+    /// How many order lines it has.
+    fn weight(request: &Self::Request) -> usize;
+
+    /// Writes all of the batch in one transaction and answers one each, in order. `look` says that
+    /// some of it may be written already.
+    fn write(
+        &self,
+        connection: &mut MySqlConnection,
+        batch: &[&Self::Request],
+        look: bool,
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, Error>> + Send;
+}
+
+/// The way to the task.
+pub struct Queue<W: Work> {
+    sender: mpsc::Sender<Waiting<W>>,
+    counted: Counted,
+}
+
+struct Waiting<W: Work> {
+    request: W::Request,
+    answer: oneshot::Sender<Result<W::Answer, Error>>,
+    since: Instant,
+}
+
+#[derive(Clone)]
+struct Counted {
+    batch_orders: Histogram,
+    queue_length: Gauge,
+    shed: Counter,
+}
+
+struct Task<W: Work> {
+    work: W,
+    options: MySqlConnectOptions,
+    connection: Option<MySqlConnection>,
+    counted: Counted,
+}
+
+/// Starts the task of a kind of work.
+pub fn start<W: Work>(
+    work: W,
+    options: &MySqlConnectOptions,
+    config: &config::Commit,
+    metrics: &Metrics,
+) -> Queue<W> {
+    let counted = Counted {
+        batch_orders: metrics.commit_batch_orders.clone(),
+        queue_length: metrics.commit_queue_length.clone(),
+        shed: metrics.commit_shed.clone(),
+    };
+    let (sender, receiver) = mpsc::channel(config.queue_length);
+    let task = Task {
+        work,
+        options: options.clone(),
+        connection: None,
+        counted: counted.clone(),
+    };
+    tokio::spawn(task.run(receiver, config.max_batch));
+    Queue { sender, counted }
+}
+
+impl<W: Work> Clone for Queue<W> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            counted: self.counted.clone(),
+        }
+    }
+}
+
+impl<W: Work> Queue<W> {
+    /// Has it written, or turns it away at once when the queue is full.
+    pub async fn try_write(&self, request: W::Request) -> Result<W::Answer, Error> {
+        let (waiting, answer) = waiting(request);
+        self.counted.queue_length.inc();
+        if let Err(refused) = self.sender.try_send(waiting) {
+            self.counted.queue_length.dec();
+            return Err(match refused {
+                TrySendError::Full(_) => {
+                    self.counted.shed.inc();
+                    Error::Overloaded
+                }
+                TrySendError::Closed(_) => Error::Unanswered,
+            });
+        }
+        answer.await.map_err(|_ended| Error::Unanswered)?
+    }
+
+    /// Has it written, and waits for room when the queue is full.
+    pub async fn write(&self, request: W::Request) -> Result<W::Answer, Error> {
+        let (waiting, answer) = waiting(request);
+        self.counted.queue_length.inc();
+        if self.sender.send(waiting).await.is_err() {
+            self.counted.queue_length.dec();
+            return Err(Error::Unanswered);
+        }
+        answer.await.map_err(|_ended| Error::Unanswered)?
+    }
+}
+
+type Answer<W> = Result<<W as Work>::Answer, Error>;
+
+fn waiting<W: Work>(request: W::Request) -> (Waiting<W>, oneshot::Receiver<Answer<W>>) {
+    let (answer, receiver) = oneshot::channel();
+    let since = Instant::now();
+    let waiting = Waiting {
+        request,
+        answer,
+        since,
+    };
+    (waiting, receiver)
+}
+
+impl<W: Work> Task<W> {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Waiting<W>>, max_batch: usize) {
+        let mut gathered = Vec::with_capacity(max_batch);
+        // Whatever arrived during the last transaction is there at once.
+        while receiver.recv_many(&mut gathered, max_batch).await > 0 {
+            let length = i64::try_from(gathered.len()).unwrap_or(i64::MAX);
+            self.counted.queue_length.dec_by(length);
+            while !gathered.is_empty() {
+                let weights = gathered.iter().map(|one| W::weight(&one.request));
+                let fitting = fitting(weights, LONGEST);
+                self.finish(gathered.drain(..fitting).collect()).await;
+            }
+        }
+    }
+
+    /// Writes a batch and answers everybody in it. When it fails because of one of them, it is cut
+    /// in half until that one stands alone.
+    async fn finish(&mut self, batch: Vec<Waiting<W>>) {
+        let (batch, late): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|one| one.since.elapsed() < PATIENCE);
+        for one in late {
+            self.counted.shed.inc();
+            tell::<W>(one.answer, Err(Error::Overloaded));
+        }
+        let mut halves = vec![batch];
+        while let Some(mut batch) = halves.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            match self.write_patiently(&batch).await {
+                Ok(answers) => {
+                    self.counted.batch_orders.observe(batch.len() as f64);
+                    for (one, answer) in batch.into_iter().zip(answers) {
+                        tell::<W>(one.answer, Ok(answer));
+                    }
+                }
+                Err(error) if batch.len() > 1 && trouble::of(&error) != Trouble::Passing => {
+                    tracing::warn!(%error, orders = batch.len(), "a batch that cannot be written is cut in half");
+                    halves.push(batch.split_off(batch.len() / 2));
+                    halves.push(batch);
+                }
+                Err(error) => {
+                    let error = Arc::new(error);
+                    for one in batch {
+                        tell::<W>(one.answer, Err(Error::Batch(error.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_patiently(&mut self, batch: &[Waiting<W>]) -> Result<Vec<W::Answer>, Error> {
+        let requests: Vec<_> = batch.iter().map(|one| &one.request).collect();
+        let deadline = Instant::now() + PATIENCE;
+        let (mut look, mut surprises, mut pause) = (false, 0, PAUSES.0);
+        loop {
+            let error = match timeout_at(deadline, self.attempt(&requests, look)).await {
+                Ok(Ok(answers)) => return Ok(answers),
+                Ok(Err(error)) => error,
+                Err(_elapsed) => Error::Unanswered,
+            };
+            // The server rolls back what this connection began, or has committed it.
+            self.connection = None;
+            look = true;
+            match trouble::of(&error) {
+                Trouble::Duplicate if surprises < SURPRISES => surprises += 1,
+                Trouble::Passing if Instant::now() + pause < deadline => {
+                    tracing::debug!(%error, orders = batch.len(), "a batch is tried again");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        requests: &[&W::Request],
+        look: bool,
+    ) -> Result<Vec<W::Answer>, Error> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.options).await?),
+        };
+        self.work.write(connection, requests, look).await
+    }
+}
+
+/// Rows that are looked for and not there must not be locked against others, nor rows that a scan
+/// merely passes. Who finds a row locked shall not keep a whole batch waiting for it.
+async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, Error> {
+    let mut connection = options.connect().await?;
+    for setting in [
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION innodb_lock_wait_timeout = 1",
+    ] {
+        sqlx::query(setting).execute(&mut connection).await?;
+    }
+    Ok(connection)
+}
+
+fn tell<W: Work>(answer: oneshot::Sender<Answer<W>>, outcome: Answer<W>) {
+    // A failed send only means that nobody waits any more.
+    let _gone = answer.send(outcome);
+}

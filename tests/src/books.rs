@@ -241,16 +241,21 @@ fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'stati
         return SOLD.to_vec();
     }
     let mut events = BEGUN.to_vec();
-    if matches!(
-        order.reason.as_deref(),
-        Some("payment_declined" | "payment_failed")
-    ) {
+    let reason = order.reason.as_deref().unwrap_or_default();
+    if ["payment_declined", "payment_failed", "payment_timeout"].contains(&reason) {
         events.push("PaymentFailed");
     }
+    events.push("InventoryReleased");
+    events.push(
+        if ["abandoned", "payment_timeout", "hold_expired"].contains(&reason) {
+            "OrderExpired"
+        } else {
+            "OrderCancelled"
+        },
+    );
     if payment == Some("refunded") {
         events.push("OrderRefunded");
     }
-    events.extend(["InventoryReleased", "OrderCancelled"]);
     events
 }
 

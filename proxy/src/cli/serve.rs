@@ -14,7 +14,7 @@ use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
 use crate::http::{admin, router::Router, server};
 use crate::payment::HttpProvider;
-use crate::saga::{recovery, runner::Runner};
+use crate::saga::{leases, recovery, runner::Runner};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -41,6 +41,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         stop_relay.clone(),
     ));
     let recovery = tokio::spawn(recovery::run(app.sagas.clone(), stop.clone()));
+    // Leases are kept until the last saga has come to rest.
+    let renewal = tokio::spawn(leases::renew(app.sagas.clone(), stop_relay.clone()));
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -59,6 +61,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     app.sagas.drain(drain_timeout).await;
     stop_relay.cancel();
     recovery.await?;
+    renewal.await?;
     relay.await?;
     admin.await?;
     tracing::info!("holdfast has stopped");
@@ -72,14 +75,13 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         Store::open_counted(&config.mysql, &config.commit, &metrics).context("mysql.url")?;
     let provider = Box::new(HttpProvider::new(&config.payment)?);
     let refusals = Refusals::new(&config.kafka).context("kafka")?;
-    let (holds, recovery) = (config.holds.clone(), config.recovery.clone());
     let sagas = Runner::new(
         gateway.clone(),
         store.clone(),
         provider,
         refusals,
-        holds,
-        recovery,
+        metrics.clone(),
+        &config,
     );
     Ok(Arc::new(App {
         config,

@@ -22,6 +22,7 @@ impl Config {
                 self.payment.breaker_failures.into(),
             ),
             ("payment.breaker_open_ms", self.payment.breaker_open_ms),
+            ("payment.patience_ms", self.payment.patience_ms),
             ("session.idle_ms", self.session.idle_ms),
             ("session.absolute_ms", self.session.absolute_ms),
             ("session.guest_idle_ms", self.session.guest_idle_ms),

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use sections::{
-    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Payment, Reconcile,
-    Recovery, Redis, Secret, Session,
+    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Orders, Payment,
+    Reconcile, Recovery, Redis, Secret, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -55,6 +55,8 @@ pub struct Config {
     pub commit: Commit,
     /// How long units are held.
     pub holds: Holds,
+    /// What a shopper may do with an order.
+    pub orders: Orders,
     /// How sagas that nobody runs any more are found.
     pub recovery: Recovery,
     /// How the stock in Redis is kept to that of MySQL.

@@ -142,6 +142,8 @@ pub struct Payment {
     pub breaker_failures: u32,
     /// For so long, ms; then one call tries whether it answers again.
     pub breaker_open_ms: u64,
+    /// An order whose payment takes longer is called off and its payment given back, ms.
+    pub patience_ms: u64,
 }
 
 impl Default for Payment {
@@ -153,6 +155,7 @@ impl Default for Payment {
             api_key_file: None,
             breaker_failures: 10,
             breaker_open_ms: 5_000,
+            patience_ms: 900_000,
         }
     }
 }
@@ -233,21 +236,37 @@ impl Default for Commit {
     }
 }
 
+/// What a shopper may do with an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Orders {
+    /// A sold order can be cancelled for so long, ms; 0 for never.
+    pub cancel_window_ms: u64,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self {
+            cancel_window_ms: 86_400_000,
+        }
+    }
+}
+
 /// How sagas that nobody runs any more are found and finished.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recovery {
     /// Time between two looks, ms.
     pub interval_ms: u64,
-    /// How long a saga belongs to the proxy that runs it, ms.
+    /// How long a saga belongs to the proxy that runs it without a sign of life, ms.
     pub lease_ms: u64,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
         Self {
-            interval_ms: 2_000,
-            lease_ms: 10_000,
+            interval_ms: 1_000,
+            lease_ms: 5_000,
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum EventType {
     InventoryReleased,
     /// The order was called off.
     OrderCancelled,
+    /// The order was called off because time ran out.
+    OrderExpired,
     /// The money was given back.
     OrderRefunded,
     /// The count of a SKU was changed by the shop.
@@ -43,6 +45,7 @@ impl EventType {
             EventType::PaymentFailed => "PaymentFailed",
             EventType::InventoryReleased => "InventoryReleased",
             EventType::OrderCancelled => "OrderCancelled",
+            EventType::OrderExpired => "OrderExpired",
             EventType::OrderRefunded => "OrderRefunded",
             EventType::StockAdjusted => "StockAdjusted",
         }
@@ -76,20 +79,11 @@ impl Event {
             members.extend(facts);
         }
         Self {
-            id: event_id(event_type, order.id),
+            id: Uuid::now_v7(),
             event_type,
             key: order.id.to_string(),
             body,
         }
-    }
-}
-
-/// A refund may be told by whoever made it and by whoever recovers its order, so its id is made
-/// from the order's (UUIDv5) and consumers see one event.
-fn event_id(event_type: EventType, order: Uuid) -> Uuid {
-    match event_type {
-        EventType::OrderRefunded => Uuid::new_v5(&order, event_type.as_str().as_bytes()),
-        _ => Uuid::now_v7(),
     }
 }
 

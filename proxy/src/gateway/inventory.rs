@@ -189,6 +189,22 @@ impl Gateway {
         .await
     }
 
+    /// `INV.RETURN` on every line: takes back what `hold` sold, once under `return_id`.
+    pub async fn return_all(
+        &self,
+        hold: Uuid,
+        lines: &[Line<'_>],
+        return_id: &str,
+    ) -> Result<Vec<Outcome>, Error> {
+        self.each(lines, |sku, quantity| {
+            on_hold("INV.RETURN", sku, hold)
+                .arg(return_id)
+                .arg(quantity)
+                .to_owned()
+        })
+        .await
+    }
+
     /// `INV.EXTEND` on every line: moves the deadlines to `ttl_ms` from now, forward only.
     pub async fn extend_all(
         &self,

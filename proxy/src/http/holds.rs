@@ -12,6 +12,7 @@ use crate::gateway::inventory::{Line, Outcome, Word};
 use crate::orders::{Item, Order, OrderLine, Reason};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
+use crate::store::undo::Aborted;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +105,13 @@ pub async fn release(call: Call) -> HttpAnswer {
             Kind::HoldEnded,
             format!("hold {id} has become order {id}"),
         ));
+    }
+    // A confirmation may be at the hold this very moment. MySQL decides between the two: once it is
+    // called off there, its units cannot be sold any more and may be given back.
+    let order = Order::new(id, hold.owner, hold.priced.clone());
+    let reason = Reason::CancelledByShopper;
+    if call.app.store.abort_order(&order, reason).await? == Aborted::CommittedBefore {
+        return Err(ended(id, Word::Confirmed));
     }
     let outcomes = call.app.gateway.release_all(id, &lines(&hold)).await?;
     match outcomes

@@ -7,6 +7,7 @@ use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::auth::Session;
@@ -123,17 +124,42 @@ pub async fn list(call: Call) -> HttpAnswer {
 
 /// `GET /v1/orders/{order_id}`
 pub async fn get(call: Call) -> HttpAnswer {
+    json(StatusCode::OK, &own_order(&call).await?)
+}
+
+/// `POST /v1/orders/{order_id}/cancel`
+pub async fn cancel(call: Call) -> HttpAnswer {
+    let order = own_order(&call).await?;
+    match order.status {
+        Status::Cancelled | Status::Expired | Status::Refunded => {
+            return json(StatusCode::OK, &order);
+        }
+        Status::Parked => return Err(cannot_cancel(&order)),
+        Status::Pending | Status::Paid | Status::Confirmed => {}
+    }
+    let ending = call.app.sagas.cancel(order.clone());
+    match wait_for(&call, ending).await.answer {
+        Answer::Refused(_) => json(StatusCode::OK, &own_order(&call).await?),
+        Answer::TooLate => Err(cannot_cancel(&order)),
+        Answer::Confirmed | Answer::Pending => Err(Problem::new(
+            Kind::Unavailable,
+            format!(
+                "it is not known yet whether order {} could be cancelled; look at GET /v1/orders/{}, or send the same again",
+                order.id, order.id
+            ),
+        )),
+    }
+}
+
+/// The order in the path, if it is the asker's own.
+async fn own_order(call: &Call) -> Result<Order, Problem> {
     let session = call.session().await?;
     let id = call.id("order_id")?;
     let order = call.app.store.order(id).await?;
     // Somebody else's order is as unknown as none, so that ids cannot be tried out.
-    match order.filter(|order| order.user_id == session.owner) {
-        Some(order) => json(StatusCode::OK, &order),
-        None => Err(Problem::new(
-            Kind::NotFound,
-            format!("there is no order {id}"),
-        )),
-    }
+    order
+        .filter(|order| order.user_id == session.owner)
+        .ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no order {id}")))
 }
 
 impl PaymentForm {
@@ -160,6 +186,11 @@ pub(super) async fn priced(call: &Call, items: &[Item]) -> Result<Priced, Proble
 
 /// Starts the saga and waits for its end, but not past the request's deadline.
 pub(super) async fn buy(call: &Call, purchase: Purchase) -> Ending {
+    let ending = call.app.sagas.buy(purchase);
+    wait_for(call, ending).await
+}
+
+async fn wait_for(call: &Call, ending: oneshot::Receiver<Ending>) -> Ending {
     let patience = call
         .app
         .config
@@ -167,7 +198,6 @@ pub(super) async fn buy(call: &Call, purchase: Purchase) -> Ending {
         .request_timeout()
         .mul_f32(0.8)
         .max(Duration::from_millis(1));
-    let ending = call.app.sagas.buy(purchase);
     match tokio::time::timeout(patience, ending).await {
         Ok(Ok(ending)) => ending,
         // The saga runs on; nothing else is known here.
@@ -190,27 +220,34 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
         Answer::Refused(Reason::SoldOut | Reason::StockRefused) => {
             Err(out_of_stock(&order, &now_available(call, &order).await))
         }
-        Answer::Refused(reason) => Err(refusal(reason)),
+        // Somebody else called it off: what for is in its row.
+        Answer::Refused(Reason::Abandoned) => match call.app.store.order(order.id).await? {
+            Some(order) => tell_again(&order),
+            None => Err(refusal(Reason::Abandoned, order.id)),
+        },
+        Answer::Refused(reason) => Err(refusal(reason, order.id)),
+        Answer::TooLate => Err(cannot_cancel(&order)),
     }
 }
 
 /// The answer for an order that a request finds done already.
 pub(super) fn tell_again(order: &Order) -> HttpAnswer {
-    let mut answer = match order.status {
-        Status::Confirmed => order_answer(StatusCode::CREATED, order)?,
-        Status::Pending => {
+    let reason = order.reason.as_deref().and_then(Reason::from_word);
+    let mut answer = match (order.status, reason) {
+        (Status::Confirmed, _) => order_answer(StatusCode::CREATED, order)?,
+        (Status::Pending | Status::Paid, _) => {
             let detail = format!(
                 "order {} is being worked on; look at GET /v1/orders/{}",
                 order.id, order.id
             );
             return Err(Problem::new(Kind::RequestInFlight, detail));
         }
-        Status::Cancelled if order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str()) => {
-            refusal(Reason::PaymentDeclined).into_response()
+        (_, Some(reason @ (Reason::PaymentDeclined | Reason::CancelledByShopper))) => {
+            refusal(reason, order.id).into_response()
         }
-        Status::Cancelled => {
+        _ => {
             let detail = format!(
-                "order {} was called off and its units given back; start another",
+                "order {} was called off and its units given back, and any payment is given back; start another",
                 order.id
             );
             Problem::new(Kind::HoldEnded, detail).into_response()
@@ -221,6 +258,14 @@ pub(super) fn tell_again(order: &Order) -> HttpAnswer {
         .headers_mut()
         .insert(name, HeaderValue::from_static("true"));
     Ok(answer)
+}
+
+fn cannot_cancel(order: &Order) -> Problem {
+    let detail = format!(
+        "order {} can no longer be cancelled; it stays as it is",
+        order.id
+    );
+    Problem::new(Kind::CannotCancel, detail)
 }
 
 fn order_answer(status: StatusCode, order: &Order) -> HttpAnswer {
@@ -265,7 +310,7 @@ async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
     outcomes
 }
 
-fn refusal(reason: Reason) -> Problem {
+fn refusal(reason: Reason, order: Uuid) -> Problem {
     match reason {
         Reason::PaymentDeclined => Problem::new(
             Kind::PaymentDeclined,
@@ -273,14 +318,28 @@ fn refusal(reason: Reason) -> Problem {
         ),
         Reason::PaymentFailed => Problem::new(
             Kind::Unavailable,
-            "the payment provider does not answer; nothing was bought or charged; try again in a moment",
+            "the payment provider does not answer; nothing was bought, and any payment is given back; try again in a moment",
         ),
         Reason::KeyTaken => {
             Problem::new(Kind::RequestInFlight, "the same request is being worked on")
         }
+        Reason::Overloaded => Problem::new(
+            Kind::Overloaded,
+            "more orders arrive than can be written; nothing was bought or charged; try again in a moment",
+        ),
+        Reason::HoldExpired => Problem::new(
+            Kind::HoldEnded,
+            format!(
+                "hold {order} has ended, and its units are gone; nothing was bought or charged"
+            ),
+        ),
+        Reason::CancelledByShopper => Problem::new(
+            Kind::OrderCancelled,
+            format!("order {order} was cancelled; any payment is given back"),
+        ),
         _ => Problem::new(
             Kind::Unavailable,
-            "the order could not be taken; nothing was bought or charged; try again in a moment",
+            "the order could not be taken; nothing was bought, and any payment is given back; try again in a moment",
         ),
     }
 }
@@ -338,8 +397,16 @@ async fn replay(
     let Some(order) = store.order(known.order_id).await? else {
         return Ok(None);
     };
-    let declined = order.reason.as_deref() == Some(Reason::PaymentDeclined.as_str());
-    if order.status == Status::Cancelled && !declined {
+    let was_called_off = matches!(
+        order.status,
+        Status::Cancelled | Status::Expired | Status::Refunded | Status::Parked
+    );
+    let reason = order.reason.as_deref().and_then(Reason::from_word);
+    let is_final = matches!(
+        reason,
+        Some(Reason::PaymentDeclined | Reason::CancelledByShopper)
+    );
+    if was_called_off && !is_final {
         // It came to nothing for a reason that may have passed, so it may be tried anew.
         store
             .forget_request(session.owner, &key.key, order.id)

@@ -41,6 +41,10 @@ pub enum Kind {
     OutOfStock,
     /// The hold has ended, or was never taken.
     HoldEnded,
+    /// The order can no longer be cancelled.
+    CannotCancel,
+    /// The order was cancelled by its shopper.
+    OrderCancelled,
     /// The change would leave less stock than is held.
     BelowHeld,
     /// The cart has nothing in it.
@@ -61,7 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 22] = [
+    pub const ALL: [Kind; 24] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
@@ -76,6 +80,8 @@ impl Kind {
         Kind::EmailTaken,
         Kind::OutOfStock,
         Kind::HoldEnded,
+        Kind::CannotCancel,
+        Kind::OrderCancelled,
         Kind::BelowHeld,
         Kind::EmptyCart,
         Kind::PaymentDeclined,
@@ -169,6 +175,18 @@ impl Kind {
                 true,
             ),
             Kind::HoldEnded => ("hold-ended", S::CONFLICT, "The hold has ended", false),
+            Kind::CannotCancel => (
+                "cannot-cancel",
+                S::CONFLICT,
+                "The order can no longer be cancelled",
+                false,
+            ),
+            Kind::OrderCancelled => (
+                "order-cancelled",
+                S::CONFLICT,
+                "The order was cancelled",
+                false,
+            ),
             Kind::BelowHeld => (
                 "below-held",
                 S::CONFLICT,

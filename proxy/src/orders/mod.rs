@@ -4,6 +4,6 @@ mod order;
 mod reason;
 mod request;
 
-pub use order::{Order, OrderLine, Status, may_be_taken_again};
+pub use order::{End, Order, OrderLine, Status, may_be_taken_again};
 pub use reason::Reason;
 pub use request::{Item, MAX_LINES, MAX_QUANTITY, Priced, RequestError, gather, price};

@@ -27,7 +27,7 @@ pub struct Order {
     pub currency: String,
     /// How far it is.
     pub status: Status,
-    /// Why it was not bought.
+    /// Why it was not bought, or is not any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was written.
@@ -49,32 +49,75 @@ pub struct OrderLine {
 }
 
 /// How far an order is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// Recorded, not yet paid and confirmed.
     Pending,
+    /// The provider has told that the money was taken; not yet confirmed.
+    Paid,
     /// Sold: paid for, and the stock deducted.
     Confirmed,
-    /// Called off; nothing is held and no money is kept.
+    /// Called off; nothing is held, and money that was taken is on its way back.
     Cancelled,
+    /// As [`Status::Cancelled`], because time ran out.
+    Expired,
+    /// Called off, and the money that was taken is back.
+    Refunded,
+    /// Called off, and a person is needed to give the money back.
+    Parked,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It is sold.
+    Sold,
+    /// It was called off before it was sold.
+    Undone,
+    /// It was sold, cancelled and its units given back.
+    Returned,
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Status; 7] = [
+        Status::Pending,
+        Status::Paid,
+        Status::Confirmed,
+        Status::Cancelled,
+        Status::Expired,
+        Status::Refunded,
+        Status::Parked,
+    ];
+
     /// The word in SQL, events and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Pending => "PENDING",
+            Status::Paid => "PAID",
             Status::Confirmed => "CONFIRMED",
             Status::Cancelled => "CANCELLED",
+            Status::Expired => "EXPIRED",
+            Status::Refunded => "REFUNDED",
+            Status::Parked => "PARKED",
         }
     }
 
     /// The status that a word of SQL stands for.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Status::Pending, Status::Confirmed, Status::Cancelled]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+impl End {
+    /// The statuses of an order that has ended so. A saga that lags behind must not settle what
+    /// another has moved on.
+    pub fn statuses(self) -> &'static [Status] {
+        match self {
+            End::Sold => &[Status::Confirmed],
+            End::Undone | End::Returned => &[Status::Cancelled, Status::Expired, Status::Refunded],
+        }
     }
 }
 
@@ -133,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read_as_it_is_written() {
-        for status in [Status::Pending, Status::Confirmed, Status::Cancelled] {
+        for status in Status::ALL {
             assert_eq!(Status::from_word(status.as_str()), Some(status));
         }
         assert_eq!(Status::from_word("pending"), None);

@@ -1,123 +1,8 @@
 //! The saga as a pure machine: a state and what just happened in, the next state and what to do
 //! out. It knows no clock, no server and no order, only how far the order is.
 
-use crate::orders::Reason;
-
-/// How far an order is. Each state waits for the result of the one effect that led to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Units are being held in Redis.
-    Reserving,
-    /// The units of a checkout hold, which are held already, are being asked for.
-    Claiming,
-    /// The order is being written to MySQL as PENDING.
-    Recording,
-    /// The holds' deadlines are being stopped.
-    Preparing,
-    /// The provider is being asked for the money.
-    Paying {
-        /// The how-manieth time, from 1.
-        attempt: u8,
-    },
-    /// The provider's answer was lost; it is being asked what happened.
-    Asking {
-        /// How often the payment has been tried; 0 after recovery, which has no card to pay with.
-        attempt: u8,
-        /// The how-manieth question, from 1.
-        question: u8,
-    },
-    /// The order is being confirmed in MySQL: the commit point.
-    Committing {
-        /// The how-manieth time, from 1.
-        attempt: u8,
-    },
-    /// The sale is being told to Redis.
-    Confirming,
-    /// Money that bought nothing is being given back.
-    Refunding(Reason),
-    /// The order is being cancelled in MySQL.
-    Aborting(Reason),
-    /// The held units are being given back.
-    Releasing(Reason),
-    /// It is being written down that Redis knows the end.
-    Settling,
-    /// Nothing is left to do.
-    Finished,
-    /// Nothing can be done now; recovery goes on when the lease has run out.
-    Left,
-}
-
-/// What the runner is to do. Each may be done twice without harm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// `INV.MRESERVE`.
-    Reserve,
-    /// Insert the order and its first events.
-    Record,
-    /// `INV.PREPARE … LATE` on every line.
-    Prepare,
-    /// Take the money, idempotent by order id.
-    Pay,
-    /// Ask what became of the payment; the later the question, the longer the wait before it.
-    Ask {
-        /// The how-manieth question, from 1.
-        question: u8,
-    },
-    /// Insert COMMITTED, confirm the order, deduct the stock, write the events.
-    Commit,
-    /// `INV.CONFIRM … LATE` on every line.
-    Confirm,
-    /// Give the money back, idempotent by order id.
-    Refund,
-    /// Insert ABORTED, cancel the order, write the events.
-    Abort(Reason),
-    /// `INV.RELEASE` on every line.
-    Release,
-    /// Write down that Redis has acknowledged the end of the holds.
-    Settle,
-    /// Tell whoever asked for the order, if they still listen.
-    Answer(Answer),
-}
-
-/// What whoever asked for the order is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The order is CONFIRMED in MySQL.
-    Confirmed,
-    /// Nothing was bought and no money is kept.
-    Refused(Reason),
-    /// Not known yet: the order is PENDING and will be finished without them.
-    Pending,
-}
-
-/// What an effect led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// The effect was done.
-    Done,
-    /// Reserve or Prepare: not enough units.
-    Short,
-    /// Record: the Idempotency-Key exists.
-    KeyTaken,
-    /// Record: the order exists, and another saga runs it. Reserve: it is sold already.
-    OrderExists,
-    /// Pay or Ask: the money is ours.
-    Captured,
-    /// Pay or Ask: the provider said no.
-    Declined,
-    /// Pay or Ask: the money was ours and was given back.
-    Refunded,
-    /// Ask: the provider is still at it.
-    StillPending,
-    /// Ask: the provider never heard of it.
-    NeverPaid,
-    /// Commit: the stock guard refused.
-    StockRefused,
-    /// Commit: somebody aborted first. Abort: somebody committed first.
-    LostRace,
-    /// The server did not answer, or not clearly: it may or may not have been done.
-    Unclear,
-}
+pub use super::vocabulary::{Answer, Effect, Found, Input, Money, Origin, Sale, State};
+pub use crate::orders::{End, Reason};
 
 /// The next state and what to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +13,7 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
-/// A payment is tried this often before the order is given up.
+/// The money is called for this often before the order is given up.
 const PAYMENT_ATTEMPTS: u8 = 3;
 /// A lost payment answer is asked after this often before the saga is left to recovery.
 const QUESTIONS: u8 = 4;
@@ -145,101 +30,225 @@ pub fn begin_with_hold() -> Step {
     to(State::Claiming, Effect::Reserve)
 }
 
-/// How recovery takes up an order. One that is not `committed` may have been paid for, so the
+/// How a shopper's cancellation begins. Whatever the order's own saga is doing, the first to
+/// decide wins.
+pub fn begin_cancel() -> Step {
+    abort(Reason::CancelledByShopper, Money::Possible)
+}
+
+/// How recovery takes up an order. One that is not decided may have been paid for, so the
 /// provider is asked before anything is undone.
-pub fn resume(committed: bool) -> Step {
-    if committed {
-        to(State::Confirming, Effect::Confirm)
-    } else {
-        ask(0, 1)
+pub fn resume(found: Found) -> Step {
+    match found {
+        Found::Undecided { overdue: false } => ask(0, 1),
+        Found::Undecided { overdue: true } => to(State::Overdue, Effect::Ask { question: 1 }),
+        Found::Committed => to(State::Confirming(Sale::Stands), Effect::Confirm),
+        Found::Aborted => release(Reason::Abandoned, Money::Possible),
+        Found::Cancelled => to(State::Confirming(Sale::Cancelled), Effect::Confirm),
     }
 }
 
 /// The next step. An input that cannot follow from the state's effect leaves the saga to
 /// recovery, which looks again at what is true.
 pub fn next(state: State, input: Input) -> Step {
-    use Input as I;
+    match state {
+        State::Reserving | State::Claiming => after_reserve(state, input),
+        State::Recording(origin) => after_record(origin, input),
+        State::Preparing(origin) => after_prepare(origin, input),
+        State::Authorising { .. } | State::Capturing { .. } => after_payment(state, input),
+        State::Asking { attempt, question } => after_question(attempt, question, input),
+        State::Overdue => after_last_question(input),
+        State::Committing { attempt } => after_commit(attempt, input),
+        State::Confirming(sale) => after_confirm(sale, input),
+        State::Aborting(reason, money) => after_abort(reason, money, input),
+        State::Releasing(reason, money) => after_release(reason, money, input),
+        State::LettingGo(reason) => answered(State::Finished, Answer::Refused(reason)),
+        State::Cancelling => after_cancel(input),
+        State::Returning if input == Input::Done => refund(End::Returned),
+        State::Refunding(end) => after_refund(end, input),
+        State::RecordingRefund(end) if input == Input::Done => settle(end),
+        State::Parking if input == Input::Done => rest(State::Finished),
+        State::Settling => rest(State::Finished),
+        // Whoever asked has been answered before these.
+        State::Returning
+        | State::RecordingRefund(_)
+        | State::Parking
+        | State::Finished
+        | State::Left => rest(State::Left),
+    }
+}
+
+fn after_reserve(state: State, input: Input) -> Step {
     match (state, input) {
-        (State::Reserving | State::Claiming, I::Done) => to(State::Recording, Effect::Record),
-        (State::Reserving | State::Claiming, I::Short) => {
-            answered(State::Finished, Answer::Refused(Reason::OutOfStock))
-        }
-        (State::Reserving | State::Claiming, I::OrderExists) => {
-            answered(State::Finished, Answer::Refused(Reason::KeyTaken))
-        }
+        (State::Reserving, Input::Done) => record(Origin::Own),
+        (_, Input::Done) => record(Origin::Hold),
+        (State::Claiming, Input::Lapsed) => record(Origin::LapsedHold),
+        (_, Input::Short) => refused(Reason::OutOfStock),
+        (_, Input::OrderExists) => refused(Reason::KeyTaken),
         // The hold was there before: another confirmation may be at it, and it has its deadline.
-        (State::Claiming, I::Unclear) => {
-            answered(State::Finished, Answer::Refused(Reason::Unavailable))
-        }
+        (State::Claiming, Input::Unclear) => refused(Reason::Unavailable),
         // The reservation may have been made; released ids refuse it even if it arrives later.
-        (State::Reserving, I::Unclear) => release(Reason::Unavailable),
+        (State::Reserving, Input::Unclear) => let_go(Reason::Unavailable),
+        _ => leave(),
+    }
+}
 
-        (State::Recording, I::Done) => to(State::Preparing, Effect::Prepare),
-        (State::Recording, I::KeyTaken) => release(Reason::KeyTaken),
+fn after_record(origin: Origin, input: Input) -> Step {
+    match input {
+        Input::Done => to(State::Preparing(origin), Effect::Prepare),
+        Input::KeyTaken if origin == Origin::Own => let_go(Reason::KeyTaken),
+        Input::Shed if origin == Origin::Own => let_go(Reason::Overloaded),
+        // What was held at checkout stays held until its deadline.
+        Input::KeyTaken => refused(Reason::KeyTaken),
+        Input::Shed => refused(Reason::Overloaded),
         // The holds are the other saga's, not ours to release.
-        (State::Recording, I::OrderExists) => {
-            answered(State::Finished, Answer::Refused(Reason::KeyTaken))
-        }
-        // The row may exist; aborting works either way.
-        (State::Recording, I::Unclear) => abort(Reason::Unavailable),
+        Input::OrderExists => refused(Reason::KeyTaken),
+        // The row may exist; aborting works either way. Nobody but this saga could pay for it.
+        Input::Unclear if origin == Origin::Own => abort(Reason::Unavailable, Money::Untouched),
+        // Another confirmation of the hold may have recorded it, and be paid.
+        Input::Unclear => abort(Reason::Unavailable, Money::Possible),
+        _ => leave(),
+    }
+}
 
-        (State::Preparing, I::Done) => pay(1),
-        (State::Preparing, I::Short) => abort(Reason::SoldOut),
-        (State::Preparing, I::Unclear) => abort(Reason::Unavailable),
+fn after_prepare(origin: Origin, input: Input) -> Step {
+    match input {
+        Input::Done => authorise(1),
+        Input::Short if origin == Origin::Own => abort(Reason::SoldOut, Money::Untouched),
+        // Past its deadline, or given back in this very moment.
+        Input::Short => abort(Reason::HoldExpired, Money::Untouched),
+        Input::Unclear => abort(Reason::Unavailable, Money::Untouched),
+        _ => leave(),
+    }
+}
 
-        (State::Paying { .. } | State::Asking { .. }, I::Captured) => commit(1),
-        (State::Paying { .. } | State::Asking { .. }, I::Declined) => {
-            abort(Reason::PaymentDeclined)
+fn after_payment(state: State, input: Input) -> Step {
+    match (state, input) {
+        (State::Authorising { attempt }, Input::Authorised) => capture(attempt),
+        (_, Input::Captured) => commit(1),
+        (State::Authorising { attempt: 1 }, Input::Declined) => {
+            abort(Reason::PaymentDeclined, Money::Untouched)
         }
+        // What an earlier attempt had set aside is to be let go.
+        (_, Input::Declined) => abort(Reason::PaymentDeclined, Money::Possible),
+        // Somebody has undone the payment and is about to undo the order.
+        (_, Input::Refunded) => abort(Reason::Abandoned, Money::Possible),
+        (_, Input::NoCard) => abort(Reason::Abandoned, Money::Possible),
+        (State::Authorising { attempt: 1 }, Input::Refused) => {
+            abort(Reason::PaymentFailed, Money::Untouched)
+        }
+        (_, Input::Refused) => abort(Reason::PaymentFailed, Money::Possible),
+        (
+            State::Authorising { attempt } | State::Capturing { attempt },
+            Input::StillPending | Input::Unclear,
+        ) => ask(attempt, 1),
+        _ => leave(),
+    }
+}
+
+fn after_question(attempt: u8, question: u8, input: Input) -> Step {
+    match input {
+        Input::Captured => commit(1),
+        Input::Authorised if attempt < PAYMENT_ATTEMPTS => capture(attempt + 1),
+        // Taking it has failed too often for now.
+        Input::Authorised => leave(),
+        Input::Declined => abort(Reason::PaymentDeclined, Money::Possible),
         // A runner that died after its refund left this order.
-        (State::Paying { .. } | State::Asking { .. }, I::Refunded) => abort(Reason::Abandoned),
-        (State::Paying { attempt }, I::Unclear) => ask(attempt, 1),
+        Input::Refunded => abort(Reason::Abandoned, Money::Possible),
         // Recovery has no card: an unpaid order is called off.
-        (State::Asking { attempt: 0, .. }, I::NeverPaid) => abort(Reason::Abandoned),
-        (State::Asking { attempt, .. }, I::NeverPaid) if attempt < PAYMENT_ATTEMPTS => {
-            pay(attempt + 1)
-        }
-        (State::Asking { .. }, I::NeverPaid) => abort(Reason::PaymentFailed),
-        (State::Asking { attempt, question }, I::StillPending | I::Unclear)
-            if attempt > 0 && question < QUESTIONS =>
-        {
+        Input::NeverPaid if attempt == 0 => abort(Reason::Abandoned, Money::Possible),
+        Input::NeverPaid if attempt < PAYMENT_ATTEMPTS => authorise(attempt + 1),
+        Input::NeverPaid => abort(Reason::PaymentFailed, Money::Possible),
+        Input::StillPending | Input::Unclear if attempt > 0 && question < QUESTIONS => {
             ask(attempt, question + 1)
         }
-        (State::Asking { .. }, I::StillPending | I::Unclear) => leave(),
-
-        (State::Committing { .. }, I::Done) => to(State::Confirming, Effect::Confirm),
-        (State::Committing { .. }, I::StockRefused) => refund(Reason::StockRefused),
-        (State::Committing { .. }, I::LostRace) => refund(Reason::Abandoned),
-        (State::Committing { attempt }, I::Unclear) if attempt < COMMIT_ATTEMPTS => {
-            commit(attempt + 1)
-        }
-        (State::Committing { .. }, I::Unclear) => leave(),
-
-        // The order stands whatever Redis says: an unclear confirm is recovery's to repeat.
-        (State::Confirming, I::Done) => settle(Answer::Confirmed),
-        (State::Confirming, I::Unclear) => answered(State::Left, Answer::Confirmed),
-
-        (State::Refunding(reason), I::Done) => abort(reason),
-        (State::Refunding(_), I::Unclear) => leave(),
-
-        (State::Aborting(reason), I::Done) => release(reason),
-        // Somebody committed: the sale stands after all.
-        (State::Aborting(_), I::LostRace) => to(State::Confirming, Effect::Confirm),
-        (State::Aborting(reason), I::Unclear) => answered(State::Left, Answer::Refused(reason)),
-
-        // Without an order row there is nothing to settle.
-        (State::Releasing(reason @ Reason::KeyTaken), I::Done | I::Unclear) => {
-            answered(State::Finished, Answer::Refused(reason))
-        }
-        (State::Releasing(reason), I::Done) => settle(Answer::Refused(reason)),
-        // Holds that are not prepared run out; prepared ones are recovery's to release.
-        (State::Releasing(reason), I::Unclear) => answered(State::Left, Answer::Refused(reason)),
-
-        (State::Settling, _) => Step {
-            state: State::Finished,
-            effects: Vec::new(),
-        },
         _ => leave(),
+    }
+}
+
+fn after_last_question(input: Input) -> Step {
+    match input {
+        Input::Captured => commit(1),
+        Input::Declined => abort(Reason::PaymentDeclined, Money::Possible),
+        // Whatever it is at, the units have waited long enough; the refund ends the payment.
+        _ => abort(Reason::PaymentTimeout, Money::Possible),
+    }
+}
+
+fn after_commit(attempt: u8, input: Input) -> Step {
+    match input {
+        Input::Done => to(State::Confirming(Sale::Stands), Effect::Confirm),
+        Input::StockRefused => abort(Reason::StockRefused, Money::Possible),
+        // Repeating the abort changes nothing, and finds out whether it was one.
+        Input::LostRace => abort(Reason::Abandoned, Money::Possible),
+        Input::Unclear if attempt < COMMIT_ATTEMPTS => commit(attempt + 1),
+        _ => leave(),
+    }
+}
+
+fn after_confirm(sale: Sale, input: Input) -> Step {
+    match (sale, input) {
+        (Sale::Stands, Input::Done) => saying(
+            Answer::Confirmed,
+            State::Settling,
+            Effect::Settle(End::Sold),
+        ),
+        // The order stands whatever Redis says: an unclear confirm is recovery's to repeat.
+        (Sale::Stands, _) => answered(State::Left, Answer::Confirmed),
+        (Sale::Cancelled, Input::Done) => to(State::Returning, Effect::Return),
+        (Sale::Cancelled, _) => rest(State::Left),
+    }
+}
+
+fn after_abort(reason: Reason, money: Money, input: Input) -> Step {
+    match input {
+        Input::Done => release(reason, money),
+        // It is sold: that is what a shopper's cancellation then undoes, and nothing else does.
+        Input::LostRace if reason == Reason::CancelledByShopper => {
+            to(State::Cancelling, Effect::Cancel)
+        }
+        Input::LostRace => to(State::Confirming(Sale::Stands), Effect::Confirm),
+        // Without money it cannot be sold any more, whoever aborts it in the end.
+        Input::Unclear if money == Money::Untouched => {
+            answered(State::Left, Answer::Refused(reason))
+        }
+        _ => leave(),
+    }
+}
+
+/// The units go back before the money does, so that a provider that is away strands no stock.
+fn after_release(reason: Reason, money: Money, input: Input) -> Step {
+    let told = Answer::Refused(reason);
+    match (input, money) {
+        (Input::Done, Money::Possible) => {
+            saying(told, State::Refunding(End::Undone), Effect::Refund)
+        }
+        (Input::Done, Money::Untouched) => {
+            saying(told, State::Settling, Effect::Settle(End::Undone))
+        }
+        // Holds that are not prepared run out; prepared ones are recovery's to release.
+        _ => answered(State::Left, told),
+    }
+}
+
+fn after_cancel(input: Input) -> Step {
+    match input {
+        Input::Done => saying(
+            Answer::Refused(Reason::CancelledByShopper),
+            State::Confirming(Sale::Cancelled),
+            Effect::Confirm,
+        ),
+        Input::TooLate => answered(State::Finished, Answer::TooLate),
+        _ => leave(),
+    }
+}
+
+fn after_refund(end: End, input: Input) -> Step {
+    match input {
+        Input::Refunded => to(State::RecordingRefund(end), Effect::RecordRefund),
+        Input::Done => settle(end),
+        Input::Refused => to(State::Parking, Effect::Park),
+        _ => rest(State::Left),
     }
 }
 
@@ -250,8 +259,43 @@ fn to(state: State, effect: Effect) -> Step {
     }
 }
 
-fn pay(attempt: u8) -> Step {
-    to(State::Paying { attempt }, Effect::Pay)
+/// The answer goes out before the work that nobody need wait for.
+fn saying(answer: Answer, state: State, effect: Effect) -> Step {
+    Step {
+        state,
+        effects: vec![Effect::Answer(answer), effect],
+    }
+}
+
+fn rest(state: State) -> Step {
+    Step {
+        state,
+        effects: Vec::new(),
+    }
+}
+
+fn answered(state: State, answer: Answer) -> Step {
+    to(state, Effect::Answer(answer))
+}
+
+fn refused(reason: Reason) -> Step {
+    answered(State::Finished, Answer::Refused(reason))
+}
+
+fn leave() -> Step {
+    answered(State::Left, Answer::Pending)
+}
+
+fn record(origin: Origin) -> Step {
+    to(State::Recording(origin), Effect::Record)
+}
+
+fn authorise(attempt: u8) -> Step {
+    to(State::Authorising { attempt }, Effect::Authorise)
+}
+
+fn capture(attempt: u8) -> Step {
+    to(State::Capturing { attempt }, Effect::Capture)
 }
 
 fn ask(attempt: u8, question: u8) -> Step {
@@ -265,39 +309,24 @@ fn commit(attempt: u8) -> Step {
     to(State::Committing { attempt }, Effect::Commit)
 }
 
-fn refund(reason: Reason) -> Step {
-    to(State::Refunding(reason), Effect::Refund)
+fn abort(reason: Reason, money: Money) -> Step {
+    to(State::Aborting(reason, money), Effect::Abort(reason))
 }
 
-fn abort(reason: Reason) -> Step {
-    to(State::Aborting(reason), Effect::Abort(reason))
+fn release(reason: Reason, money: Money) -> Step {
+    to(State::Releasing(reason, money), Effect::Release)
 }
 
-fn release(reason: Reason) -> Step {
-    to(State::Releasing(reason), Effect::Release)
+fn let_go(reason: Reason) -> Step {
+    to(State::LettingGo(reason), Effect::Release)
 }
 
-/// The answer goes out before the bookkeeping, so that nobody waits for it.
-fn settle(answer: Answer) -> Step {
-    Step {
-        state: State::Settling,
-        effects: vec![Effect::Answer(answer), Effect::Settle],
-    }
+fn refund(end: End) -> Step {
+    to(State::Refunding(end), Effect::Refund)
 }
 
-fn answered(state: State, answer: Answer) -> Step {
-    to(state, Effect::Answer(answer))
-}
-
-fn leave() -> Step {
-    answered(State::Left, Answer::Pending)
-}
-
-impl State {
-    /// True when the saga needs no further input from this runner.
-    pub fn is_at_rest(self) -> bool {
-        matches!(self, State::Finished | State::Left)
-    }
+fn settle(end: End) -> Step {
+    to(State::Settling, Effect::Settle(end))
 }
 
 #[cfg(test)]

@@ -1,216 +1,387 @@
-//! Walks every path of the machine: all inputs that each effect can lead to, to the end.
+//! Walks every path of the machine: all inputs that each effect can lead to, to the end. Paths
+//! that have come to the same state with the same facts behind them go on as one.
+
+use std::collections::HashSet;
 
 use super::*;
 
-/// What the world can answer to an effect.
-fn answers(effect: Effect) -> &'static [Input] {
-    use Input as I;
-    match effect {
-        Effect::Reserve => &[I::Done, I::Short, I::OrderExists, I::Unclear],
-        Effect::Prepare => &[I::Done, I::Short, I::Unclear],
-        Effect::Record => &[I::Done, I::KeyTaken, I::OrderExists, I::Unclear],
-        Effect::Pay => &[I::Captured, I::Declined, I::Refunded, I::Unclear],
-        Effect::Ask { .. } => &[
-            I::Captured,
-            I::Declined,
-            I::Refunded,
-            I::StillPending,
-            I::NeverPaid,
-            I::Unclear,
-        ],
-        Effect::Commit => &[I::Done, I::StockRefused, I::LostRace, I::Unclear],
-        Effect::Confirm | Effect::Refund | Effect::Release | Effect::Settle => {
-            &[I::Done, I::Unclear]
+type Machine = fn(State, Input) -> Step;
+
+/// The machine with one step of it replaced.
+macro_rules! doctored {
+    ($($state:pat, $input:pat => $step:expr),+) => {
+        |state: State, input: Input| match (state, input) {
+            $(($state, $input) => $step,)+
+            _ => next(state, input),
         }
-        Effect::Abort(_) => &[I::Done, I::LostRace, I::Unclear],
-        Effect::Answer(_) => &[],
-    }
+    };
 }
 
-/// One path so far, as an observer who knows nothing of states would tell it.
-#[derive(Clone, Default)]
-struct History {
-    done: Vec<(Effect, Input)>,
-    answers: Vec<Answer>,
+/// What has happened on a path so far, as an observer would note it who knows nothing of states.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Facts {
+    somebody_listens: bool,
+    is_checkout_hold: bool,
+    is_recovered: bool,
+    may_be_recorded: bool,
+    prepared: bool,
+    money_taken: bool,
+    committed: bool,
+    aborted: bool,
+    cancelled: bool,
+    let_go: bool,
+    returned: u8,
+    refunds: u8,
+    refund: Option<Input>,
+    answers: u8,
+    broken: Option<&'static str>,
 }
 
-impl History {
-    fn has(&self, wanted: Effect, input: Input) -> bool {
-        self.done.contains(&(wanted, input))
+impl Facts {
+    /// Notes what breaks a rule, the first time.
+    fn demand(&mut self, holds: bool, rule: &'static str) {
+        if !holds {
+            self.broken.get_or_insert(rule);
+        }
     }
 
-    fn was_aborted(&self) -> bool {
-        self.done
-            .iter()
-            .any(|(effect, input)| matches!(effect, Effect::Abort(_)) && *input == Input::Done)
+    fn is_sold(&self) -> bool {
+        self.committed && !self.cancelled
     }
 
-    fn captured(&self) -> bool {
-        self.done.iter().any(|(_, input)| *input == Input::Captured)
+    fn money_is_back(&self) -> bool {
+        self.refund.is_some()
     }
 
-    fn committed(&self) -> bool {
-        // A lost race of an abort means that somebody else committed.
-        self.has(Effect::Commit, Input::Done)
-            || self.done.iter().any(|(effect, input)| {
-                matches!(effect, Effect::Abort(_)) && *input == Input::LostRace
-            })
-    }
-}
-
-/// Calls `check` with every complete path that begins with `step`.
-fn walk(step: &Step, history: &History, check: &mut impl FnMut(State, &History)) {
-    let mut history = history.clone();
-    let mut last = None;
-    for effect in &step.effects {
+    /// The rules of what may be done, and when.
+    fn before(&mut self, effect: Effect) {
+        let facts = *self;
         match effect {
-            Effect::Answer(answer) => history.answers.push(*answer),
-            effect => last = Some(*effect),
+            Effect::Authorise => self.demand(
+                facts.prepared || facts.is_recovered,
+                "nothing is paid before it is prepared",
+            ),
+            Effect::Commit => self.demand(facts.money_taken, "nothing is sold before it is paid"),
+            Effect::Confirm => self.demand(facts.committed, "a sale is told before it is made"),
+            Effect::Abort(_) => self.demand(!facts.committed, "a sold order is called off"),
+            Effect::Release => {
+                self.demand(!facts.committed, "a sale's units are given back");
+                self.demand(
+                    facts.aborted || !facts.may_be_recorded,
+                    "a recorded order's units are given back before it is called off",
+                );
+                self.demand(
+                    !facts.is_checkout_hold || facts.may_be_recorded,
+                    "a checkout hold ends with a confirmation that recorded nothing",
+                );
+            }
+            Effect::Cancel => self.demand(facts.committed, "what is not sold is cancelled"),
+            Effect::Return => self.demand(facts.cancelled, "a standing sale's units come back"),
+            Effect::Refund => {
+                self.demand(!facts.is_sold(), "a standing sale's money is given back");
+                self.demand(
+                    facts.let_go || facts.returned > 0,
+                    "money goes back before the units",
+                );
+                self.refunds += 1;
+            }
+            Effect::RecordRefund => self.demand(
+                facts.refund == Some(Input::Refunded),
+                "a refund is told that was not made",
+            ),
+            Effect::Park => self.demand(
+                facts.refund == Some(Input::Refused),
+                "what is only unclear is parked",
+            ),
+            Effect::Settle(End::Sold) => self.demand(facts.is_sold(), "a lost sale is settled"),
+            Effect::Settle(End::Undone) => self.demand(
+                facts.aborted && facts.let_go && (facts.money_is_back() || !facts.money_taken),
+                "an order is settled that is not undone",
+            ),
+            Effect::Settle(End::Returned) => self.demand(
+                facts.cancelled && facts.returned > 0 && facts.money_is_back(),
+                "a cancelled order is settled that has not come back",
+            ),
+            Effect::Answer(answer) => {
+                self.answers += 1;
+                self.demand(self.answers == 1, "somebody is told twice");
+                match answer {
+                    Answer::Confirmed => self.demand(facts.is_sold(), "a sale is said to stand"),
+                    Answer::Refused(_) => self.demand(!facts.is_sold(), "a sale is denied"),
+                    Answer::TooLate => self.demand(!facts.cancelled, "a cancellation is denied"),
+                    Answer::Pending => {}
+                }
+            }
+            Effect::Reserve | Effect::Record | Effect::Prepare | Effect::Capture => {}
+            Effect::Ask { .. } => {}
         }
     }
-    assert!(
-        history.done.len() < 64,
-        "a path without an end: {:?}",
-        history.done
-    );
+
+    fn after(&mut self, effect: Effect, input: Input) {
+        match (effect, input) {
+            (Effect::Record, Input::Done | Input::Unclear) => self.may_be_recorded = true,
+            (Effect::Prepare, Input::Done) => self.prepared = true,
+            (Effect::Commit, Input::Done) | (Effect::Abort(_), Input::LostRace) => {
+                self.committed = true;
+            }
+            (Effect::Abort(_), Input::Done) => self.aborted = true,
+            (Effect::Release, Input::Done) => self.let_go = true,
+            (Effect::Cancel, Input::Done) => self.cancelled = true,
+            (Effect::Return, Input::Done) => self.returned += 1,
+            (Effect::Refund, Input::Done | Input::Refunded | Input::Refused) => {
+                self.refund = Some(input);
+            }
+            (_, Input::Captured | Input::Authorised) => self.money_taken = true,
+            _ => {}
+        }
+    }
+
+    /// The rules of how it may end.
+    fn at_rest(&mut self, state: State) {
+        let facts = *self;
+        self.demand(
+            facts.answers > 0 || !facts.somebody_listens,
+            "somebody is never told",
+        );
+        if state != State::Finished {
+            return;
+        }
+        let unsold = facts.may_be_recorded && !facts.committed;
+        self.demand(!unsold || facts.aborted, "an unsold order stays open");
+        self.demand(
+            !facts.money_taken || facts.is_sold() || facts.money_is_back(),
+            "money for nothing is kept",
+        );
+        if facts.cancelled {
+            self.demand(
+                facts.returned == 1 && facts.refunds == 1,
+                "a cancelled order is not given back once",
+            );
+        }
+    }
+}
+
+/// Every way in which a saga begins, with what has happened before it.
+fn starts() -> Vec<(Step, Facts)> {
+    let listened = Facts {
+        somebody_listens: true,
+        ..Facts::default()
+    };
+    let held = Facts {
+        is_checkout_hold: true,
+        ..listened
+    };
+    // What it cancels may have been paid for.
+    let cancel = Facts {
+        may_be_recorded: true,
+        money_taken: true,
+        ..listened
+    };
+    let left = Facts {
+        somebody_listens: false,
+        is_recovered: true,
+        ..cancel
+    };
+    let undecided = Facts {
+        money_taken: false,
+        ..left
+    };
+    let committed = Facts {
+        committed: true,
+        ..left
+    };
+    let aborted = Facts {
+        aborted: true,
+        ..left
+    };
+    let cancelled = Facts {
+        cancelled: true,
+        ..committed
+    };
+    vec![
+        (begin(), listened),
+        (begin_with_hold(), held),
+        (begin_cancel(), cancel),
+        (resume(Found::Undecided { overdue: false }), undecided),
+        (resume(Found::Undecided { overdue: true }), undecided),
+        (resume(Found::Committed), committed),
+        (resume(Found::Aborted), aborted),
+        (resume(Found::Cancelled), cancelled),
+    ]
+}
+
+/// Which rule a machine breaks, with a path that breaks it; and how many different points all
+/// its paths have.
+fn walk(machine: Machine) -> Result<usize, String> {
+    let mut seen = HashSet::new();
+    for (step, facts) in starts() {
+        follow(machine, &step, facts, &mut Vec::new(), &mut seen)?;
+    }
+    Ok(seen.len())
+}
+
+fn follow(
+    machine: Machine,
+    step: &Step,
+    mut facts: Facts,
+    path: &mut Vec<(Effect, Input)>,
+    seen: &mut HashSet<(State, Facts)>,
+) -> Result<(), String> {
+    for effect in &step.effects {
+        facts.before(*effect);
+    }
     if step.state.is_at_rest() {
-        assert_eq!(last, None, "an effect whose result nobody waits for");
-        return check(step.state, &history);
+        facts.at_rest(step.state);
     }
-    let effect = last.expect("a state that waits has an effect to wait for");
-    for input in answers(effect) {
-        let mut longer = history.clone();
-        longer.done.push((effect, *input));
-        walk(&next(step.state, *input), &longer, check);
+    if let Some(rule) = facts.broken {
+        return Err(format!("{rule}: {path:?}, then {step:?}"));
     }
-}
-
-fn every_path(check: impl FnMut(State, &History)) -> usize {
-    let mut paths = 0;
-    let mut check = check;
-    let mut counting = |state, history: &History| {
-        paths += 1;
-        check(state, history);
+    if !seen.insert((step.state, facts)) {
+        return Ok(());
+    }
+    let waits_for = match step.effects.last() {
+        Some(Effect::Answer(_)) | None => None,
+        Some(effect) => Some(*effect),
     };
-    for start in [begin(), begin_with_hold(), resume(false), resume(true)] {
-        walk(&start, &History::default(), &mut counting);
+    assert_eq!(
+        waits_for.is_none(),
+        step.state.is_at_rest(),
+        "{step:?} waits for nothing, or nobody waits for its effect"
+    );
+    for input in waits_for.map_or(&[][..], Effect::inputs) {
+        let effect = waits_for.unwrap_or(Effect::Park);
+        let mut facts = facts;
+        facts.after(effect, *input);
+        path.push((effect, *input));
+        follow(machine, &machine(step.state, *input), facts, path, seen)?;
+        path.pop();
     }
-    paths
+    Ok(())
 }
 
 #[test]
-fn whoever_asked_is_told_exactly_once() {
-    let paths = every_path(|_, history| assert_eq!(history.answers.len(), 1, "{:?}", history.done));
-    assert!(paths > 100, "only {paths} paths were walked");
+fn every_path_keeps_the_rules() {
+    let points = walk(next).expect("sound");
+    assert!(points > 300, "only {points} points were walked");
 }
 
-#[test]
-fn confirmed_is_only_said_of_a_committed_order() {
-    every_path(|_, history| {
-        let resumed_committed = history
-            .done
-            .first()
-            .is_some_and(|(effect, _)| *effect == Effect::Confirm);
-        if history.answers.contains(&Answer::Confirmed) {
-            assert!(
-                history.committed() || resumed_committed,
-                "{:?}",
-                history.done
-            );
+/// The states of a path that comes back to where it was, if there is one.
+fn circle(machine: Machine) -> Option<Vec<State>> {
+    fn below(
+        machine: Machine,
+        step: &Step,
+        above: &mut Vec<State>,
+        ended: &mut HashSet<State>,
+    ) -> bool {
+        if ended.contains(&step.state) {
+            return false;
         }
-    });
+        let was_here = above.contains(&step.state);
+        above.push(step.state);
+        if was_here {
+            return true;
+        }
+        let inputs = step
+            .effects
+            .last()
+            .map_or(&[][..], |effect| effect.inputs());
+        for input in inputs {
+            if below(machine, &machine(step.state, *input), above, ended) {
+                return true;
+            }
+        }
+        above.pop();
+        ended.insert(step.state);
+        false
+    }
+    let (mut above, mut ended) = (Vec::new(), HashSet::new());
+    let found = starts()
+        .iter()
+        .any(|(step, _)| below(machine, step, &mut above, &mut ended));
+    found.then_some(above)
 }
 
 #[test]
-fn money_for_nothing_is_given_back_or_left_to_recovery() {
-    every_path(|state, history| {
-        if history.captured() && !history.committed() && state == State::Finished {
-            assert!(
-                history.has(Effect::Refund, Input::Done),
-                "{:?}",
-                history.done
-            );
-        }
-    });
+fn every_path_has_an_end() {
+    assert_eq!(circle(next), None);
+    let endless: Machine = doctored!(
+        State::Asking { attempt, question }, Input::StillPending => ask(attempt, question)
+    );
+    let circle = circle(endless).expect("asking for ever");
+    assert!(
+        matches!(circle.last(), Some(State::Asking { .. })),
+        "{circle:?}"
+    );
 }
 
 #[test]
-fn a_recorded_order_that_ends_unsold_was_aborted_before_its_holds_went() {
-    every_path(|state, history| {
-        let recorded = history.has(Effect::Record, Input::Done);
-        if recorded && state == State::Finished && !history.committed() {
-            assert!(history.was_aborted(), "{:?}", history.done);
-        }
-        let released = history
-            .done
-            .iter()
-            .position(|(effect, _)| *effect == Effect::Release);
-        let aborted = history
-            .done
-            .iter()
-            .position(|(effect, _)| matches!(effect, Effect::Abort(_)));
-        if let (true, Some(released)) = (recorded, released) {
-            assert!(
-                aborted.is_some_and(|aborted| aborted < released),
-                "{:?}",
-                history.done
-            );
-        }
-    });
-}
-
-#[test]
-fn a_committed_order_is_never_released_or_refunded() {
-    every_path(|_, history| {
-        let committed = history
-            .done
-            .iter()
-            .position(|done| *done == (Effect::Commit, Input::Done));
-        if let Some(committed) = committed {
-            let undone = |done: &(Effect, Input)| {
-                matches!(done.0, Effect::Release | Effect::Refund | Effect::Abort(_))
-            };
-            assert!(
-                !history.done[committed..].iter().any(undone),
-                "{:?}",
-                history.done
-            );
-        }
-    });
-}
-
-#[test]
-fn nothing_is_paid_before_the_holds_are_prepared() {
-    every_path(|_, history| {
-        let paid = history
-            .done
-            .iter()
-            .position(|(effect, _)| *effect == Effect::Pay);
-        if let Some(paid) = paid {
-            assert!(
-                history.done[..paid].contains(&(Effect::Prepare, Input::Done)),
-                "{:?}",
-                history.done
-            );
-        }
-    });
-}
-
-#[test]
-fn a_checkout_hold_outlives_a_confirmation_that_recorded_nothing() {
-    let mut check = |_, history: &History| {
-        let recorded = history.done.iter().any(|(effect, input)| {
-            *effect == Effect::Record && matches!(input, Input::Done | Input::Unclear)
-        });
-        let released = history
-            .done
-            .iter()
-            .any(|(effect, _)| *effect == Effect::Release);
-        // Confirmations have no key, so the way over KeyTaken is not theirs.
-        let keyed = history.has(Effect::Record, Input::KeyTaken);
-        assert!(recorded || keyed || !released, "{:?}", history.done);
-    };
-    walk(&begin_with_hold(), &History::default(), &mut check);
+fn every_rule_is_broken_by_some_machine_and_seen() {
+    let broken: [(&str, Machine); 15] = [
+        (
+            "nothing is paid before it is prepared",
+            doctored!(State::Recording(_), Input::Done => authorise(1)),
+        ),
+        (
+            "nothing is sold before it is paid",
+            doctored!(State::Preparing(_), Input::Done => commit(1)),
+        ),
+        (
+            "a sale is told before it is made",
+            doctored!(State::Committing { .. }, Input::LostRace => to(State::Confirming(Sale::Stands), Effect::Confirm)),
+        ),
+        (
+            "a sold order is called off",
+            doctored!(State::Committing { .. }, Input::Done => abort(Reason::Abandoned, Money::Possible)),
+        ),
+        (
+            "a sale's units are given back",
+            doctored!(State::Confirming(Sale::Stands), Input::Unclear => release(Reason::Abandoned, Money::Possible)),
+        ),
+        (
+            "a recorded order's units are given back before it is called off",
+            doctored!(State::Preparing(_), Input::Short => release(Reason::SoldOut, Money::Untouched)),
+        ),
+        (
+            "a checkout hold ends with a confirmation that recorded nothing",
+            doctored!(State::Recording(Origin::Hold), Input::Shed => let_go(Reason::Overloaded)),
+        ),
+        (
+            "a standing sale's money is given back",
+            doctored!(State::Confirming(Sale::Stands), Input::Done => refund(End::Returned)),
+        ),
+        (
+            "money goes back before the units",
+            doctored!(State::Aborting(_, Money::Possible), Input::Done => refund(End::Undone)),
+        ),
+        (
+            "a refund is told that was not made",
+            doctored!(State::Refunding(end), Input::Done => to(State::RecordingRefund(end), Effect::RecordRefund)),
+        ),
+        (
+            "what is only unclear is parked",
+            doctored!(State::Refunding(_), Input::Unclear => to(State::Parking, Effect::Park)),
+        ),
+        (
+            "an order is settled that is not undone",
+            doctored!(State::Releasing(reason, _), Input::Done => saying(Answer::Refused(reason), State::Settling, Effect::Settle(End::Undone))),
+        ),
+        (
+            "a cancelled order is settled that has not come back",
+            doctored!(State::Returning, Input::Done => settle(End::Returned)),
+        ),
+        (
+            "somebody is told twice",
+            doctored!(State::Returning, Input::Unclear => leave()),
+        ),
+        (
+            "somebody is never told",
+            doctored!(State::LettingGo(_), _ => rest(State::Finished)),
+        ),
+    ];
+    for (rule, machine) in broken {
+        let found = walk(machine).expect_err(rule);
+        assert!(found.starts_with(rule), "wanted '{rule}', found '{found}'");
+    }
 }
 
 #[test]

@@ -1,8 +1,12 @@
-//! How an order is bought: section "Buying" of ARCHITECTURE.md.
+//! How an order is bought: section "How an order is bought" of ARCHITECTURE.md.
 //!
-//! `machine` decides and touches nothing; `runner` does what it says; `recovery` finds the
-//! orders that nobody runs any more.
+//! `machine` decides and touches nothing, in the words of `vocabulary`; `runner` has `effects` do
+//! what it says; `recovery` finds the orders that nobody runs any more, and `leases` keeps it from
+//! those that somebody does.
 
+mod effects;
+pub mod leases;
 pub mod machine;
 pub mod recovery;
 pub mod runner;
+mod vocabulary;

@@ -1,24 +1,25 @@
-//! Does what the machine says, and tells it what came of it. Each saga is a task of its own, so
-//! that a client who disconnects changes nothing.
+//! Runs sagas: has done what the machine says, and tells it what came of it. Each saga is a task
+//! of its own, so that a client who disconnects changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::machine::{self, Answer, Effect, Input, Step};
-use crate::config::{Holds, Recovery};
+use super::leases::Leases;
+use super::machine::{self, Answer, Effect, Found, Input, State, Step};
+use super::recovery::pause_ms;
+use crate::config::{Config, Holds, Recovery};
 use crate::events::refusals::Refusals;
 use crate::gateway::Gateway;
-use crate::gateway::inventory::{Outcome, Word};
-use crate::orders::{Order, Reason};
-use crate::payment::{Payment, Provider, Standing};
-use crate::store::Store;
-use crate::store::committer::{Committed, IdempotencyKey, Recorded};
-use crate::store::orders::Aborted;
+use crate::gateway::inventory::Outcome;
+use crate::orders::Order;
+use crate::payment::Provider;
+use crate::store::committer::IdempotencyKey;
+use crate::store::{self, Store};
+use crate::telemetry::{Metrics, metrics};
 
 /// Runs sagas. One for the whole process.
 pub struct Runner {
@@ -30,10 +31,19 @@ pub struct Runner {
     pub provider: Box<dyn Provider>,
     /// Where refusals are told.
     pub refusals: Refusals,
+    /// Where sagas are counted.
+    pub metrics: Arc<Metrics>,
     /// How long units are held.
     pub holds: Holds,
     /// How long a saga belongs to this process.
     pub recovery: Recovery,
+    /// How long a payment may take, ms.
+    pub patience_ms: u64,
+    /// How long a sold order can be cancelled, ms.
+    pub cancel_window_ms: u64,
+    /// The orders that this process is at.
+    pub leases: Leases,
+    recovery_wake: Notify,
     tasks: TaskTracker,
 }
 
@@ -60,14 +70,18 @@ pub struct Ending {
 }
 
 /// What one saga carries from effect to effect.
-struct Saga {
-    id: Uuid,
-    order: Order,
-    card: Option<String>,
-    key: Option<IdempotencyKey>,
-    lines: Vec<Outcome>,
-    payment_id: String,
-    refunded: bool,
+pub(super) struct Saga {
+    pub id: Uuid,
+    pub order: Order,
+    pub card: Option<String>,
+    pub key: Option<IdempotencyKey>,
+    pub is_held: bool,
+    pub lines: Vec<Outcome>,
+    pub payment_id: String,
+    /// How often recovery took the order up before this saga.
+    attempts: u32,
+    /// How it ended, as far as is known; for the count.
+    ending: metrics::Ending,
     listener: Option<oneshot::Sender<Ending>>,
 }
 
@@ -78,57 +92,69 @@ impl Runner {
         store: Store,
         provider: Box<dyn Provider>,
         refusals: Refusals,
-        holds: Holds,
-        recovery: Recovery,
+        metrics: Arc<Metrics>,
+        config: &Config,
     ) -> Self {
         Self {
             gateway,
             store,
             provider,
             refusals,
-            holds,
-            recovery,
+            metrics,
+            holds: config.holds.clone(),
+            recovery: config.recovery.clone(),
+            patience_ms: config.payment.patience_ms,
+            cancel_window_ms: config.orders.cancel_window_ms,
+            leases: Leases::default(),
+            recovery_wake: Notify::new(),
             tasks: TaskTracker::new(),
         }
     }
 
     /// Buys. The saga runs on when the receiver is dropped.
     pub fn buy(self: &Arc<Self>, purchase: Purchase) -> oneshot::Receiver<Ending> {
-        let (listener, ending) = oneshot::channel();
         let first = if purchase.is_held {
             machine::begin_with_hold()
         } else {
             machine::begin()
         };
         let saga = Saga {
-            id: Uuid::now_v7(),
-            order: purchase.order,
             card: Some(purchase.card),
             key: purchase.key,
-            lines: Vec::new(),
-            payment_id: String::new(),
-            refunded: false,
-            listener: Some(listener),
+            is_held: purchase.is_held,
+            ..Saga::of(purchase.order)
         };
-        let runner = self.clone();
-        self.tasks
-            .spawn(async move { runner.drive(saga, first).await });
-        ending
+        self.start_for_listener(saga, first)
     }
 
-    /// Takes up an order that was left, and runs it as far as it goes.
-    pub async fn resume(&self, order: Order, committed: bool) {
+    /// Cancels an order for its shopper, whatever its own saga is doing.
+    pub fn cancel(self: &Arc<Self>, order: Order) -> oneshot::Receiver<Ending> {
+        self.start_for_listener(Saga::of(order), machine::begin_cancel())
+    }
+
+    /// Takes up an order that was left, and keeps `place` until it comes to rest.
+    pub fn resume(
+        self: &Arc<Self>,
+        order: Order,
+        found: Found,
+        attempts: u32,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
         let saga = Saga {
-            id: Uuid::now_v7(),
-            order,
-            card: None,
-            key: None,
-            lines: Vec::new(),
-            payment_id: String::new(),
-            refunded: false,
-            listener: None,
+            attempts,
+            ..Saga::of(order)
         };
-        self.drive(saga, machine::resume(committed)).await;
+        self.start(saga, machine::resume(found), place);
+    }
+
+    /// Has recovery look now: something has become of an order that it waits for.
+    pub fn wake_recovery(&self) {
+        self.recovery_wake.notify_one();
+    }
+
+    /// Waits until recovery was woken.
+    pub(super) async fn recovery_wanted(&self) {
+        self.recovery_wake.notified().await;
     }
 
     /// Waits until every saga of this process has ended, at most `limit`. What is cut off is
@@ -146,204 +172,55 @@ impl Runner {
         }
     }
 
-    async fn drive(&self, mut saga: Saga, first: Step) {
+    fn start_for_listener(self: &Arc<Self>, saga: Saga, first: Step) -> oneshot::Receiver<Ending> {
+        let (listener, ending) = oneshot::channel();
+        let saga = Saga {
+            listener: Some(listener),
+            ..saga
+        };
+        self.start(saga, first, None);
+        ending
+    }
+
+    fn start(self: &Arc<Self>, mut saga: Saga, first: Step, place: Option<OwnedSemaphorePermit>) {
+        let runner = self.clone();
+        self.leases.begin(saga.id, saga.order.id);
+        self.tasks.spawn(async move {
+            let state = runner.drive(&mut saga, first).await;
+            runner.leases.end(saga.id);
+            if state == State::Left {
+                saga.ending = metrics::Ending::Left;
+                runner.postpone(&saga).await;
+            }
+            runner.metrics.sagas.get_or_create(&saga.ending).inc();
+            drop(place);
+        });
+    }
+
+    async fn drive(&self, saga: &mut Saga, first: Step) -> State {
         let mut step = first;
         loop {
             let mut input = Input::Done;
             for effect in &step.effects {
-                input = self.perform(&mut saga, *effect).await;
+                input = match effect {
+                    Effect::Answer(answer) => self.answer(saga, *answer),
+                    effect => self.perform(saga, *effect).await,
+                };
             }
             if step.state.is_at_rest() {
-                return;
+                return step.state;
+            }
+            if (step.state, input) == (State::Parking, Input::Done) {
+                saga.ending = metrics::Ending::Parked;
             }
             step = machine::next(step.state, input);
         }
     }
 
-    async fn perform(&self, saga: &mut Saga, effect: Effect) -> Input {
-        match effect {
-            Effect::Reserve => self.reserve(saga).await,
-            Effect::Record => self.record(saga).await,
-            Effect::Prepare => self.prepare(saga).await,
-            Effect::Pay => self.pay(saga).await,
-            Effect::Ask { question } => self.ask(saga, question).await,
-            Effect::Commit => self.commit(saga).await,
-            Effect::Confirm => self.confirm(saga).await,
-            Effect::Refund => self.refund(saga).await,
-            Effect::Abort(reason) => self.abort(saga, reason).await,
-            Effect::Release => self.release(saga).await,
-            Effect::Settle => self.settle(saga).await,
-            Effect::Answer(answer) => self.answer(saga, answer),
-        }
-    }
-
-    async fn reserve(&self, saga: &mut Saga) -> Input {
-        let holds = saga.order.holds();
-        let reserved = self
-            .gateway
-            .reserve_all(saga.order.id, &holds, self.holds.ttl_ms)
-            .await;
-        let reservation = match reserved {
-            Ok(reservation) => reservation,
-            Err(error) => return unclear(saga.order.id, "reserve", error),
-        };
-        saga.lines = reservation.lines;
-        match reservation.word {
-            Word::Reserved => Input::Done,
-            // Only a checkout hold can be sold already: by a confirmation that was faster.
-            Word::Confirmed => Input::OrderExists,
-            _ => Input::Short,
-        }
-    }
-
-    async fn record(&self, saga: &Saga) -> Input {
-        let lease_ms = self.recovery.lease_ms;
-        match self
-            .store
-            .record_order(
-                &saga.order,
-                saga.id,
-                saga.key.as_ref(),
-                &saga.lines,
-                lease_ms,
-            )
-            .await
-        {
-            Ok(Recorded::Recorded) => Input::Done,
-            Ok(Recorded::KeyTaken) => Input::KeyTaken,
-            Ok(Recorded::OrderExists) => Input::OrderExists,
-            Err(error) => unclear(saga.order.id, "record", error),
-        }
-    }
-
-    async fn prepare(&self, saga: &Saga) -> Input {
-        match self
-            .gateway
-            .prepare_all(saga.order.id, &saga.order.holds())
-            .await
-        {
-            Ok(lines) if lines.iter().all(|line| line.word == Word::Prepared) => Input::Done,
-            Ok(_) => Input::Short,
-            Err(error) => unclear(saga.order.id, "prepare", error),
-        }
-    }
-
-    async fn pay(&self, saga: &mut Saga) -> Input {
-        let Order {
-            id,
-            total_minor,
-            ref currency,
-            ..
-        } = saga.order;
-        let card = saga.card.as_deref().unwrap_or_default();
-        let payment = Payment {
-            order_id: id,
-            amount_minor: total_minor,
-            currency,
-            card,
-        };
-        let standing = self.provider.authorise(payment).await;
-        self.capture(saga, standing).await
-    }
-
-    async fn ask(&self, saga: &mut Saga, question: u8) -> Input {
-        // Twice as long before each question: 100, 200, 400, 800 ms.
-        tokio::time::sleep(Duration::from_millis(50 << question.min(6))).await;
-        let standing = self.provider.standing(saga.order.id).await;
-        self.capture(saga, standing).await
-    }
-
-    /// Takes the money if the provider has set it aside.
-    async fn capture(
-        &self,
-        saga: &mut Saga,
-        standing: Result<Standing, crate::payment::Error>,
-    ) -> Input {
-        let standing = match standing {
-            Ok(Standing::Authorised { .. }) => self.provider.capture(saga.order.id).await,
-            other => other,
-        };
-        saga.take_standing(standing)
-    }
-
-    async fn commit(&self, saga: &Saga) -> Input {
-        match self.store.commit_order(&saga.order, &saga.payment_id).await {
-            Ok(Committed::Committed) => Input::Done,
-            Ok(Committed::AbortedBefore) => Input::LostRace,
-            Ok(Committed::StockRefused(sku)) => {
-                // Redis promised what MySQL does not have; the reconciler's business.
-                tracing::error!(order = %saga.order.id, %sku, "the stock guard refused a held order");
-                Input::StockRefused
-            }
-            Err(error) => unclear(saga.order.id, "commit", error),
-        }
-    }
-
-    async fn confirm(&self, saga: &Saga) -> Input {
-        let late = saga.order.may_be_taken_again(OffsetDateTime::now_utc());
-        let holds = saga.order.holds();
-        match self.gateway.confirm_all(saga.order.id, &holds, late).await {
-            Ok(lines) => {
-                for (line, outcome) in saga.order.lines.iter().zip(&lines) {
-                    if outcome.word != Word::Confirmed {
-                        // The sale stands in MySQL; Redis counts otherwise until reconciled.
-                        let word = outcome.word;
-                        tracing::error!(order = %saga.order.id, sku = %line.sku, ?word, "a sale was not confirmed");
-                    }
-                }
-                Input::Done
-            }
-            Err(error) => unclear(saga.order.id, "confirm", error),
-        }
-    }
-
-    async fn refund(&self, saga: &mut Saga) -> Input {
-        match self.provider.refund(saga.order.id).await {
-            Ok(Standing::Refunded) => {
-                saga.refunded = true;
-                Input::Done
-            }
-            Ok(Standing::NeverPaid) => Input::Done,
-            Ok(standing) => unclear(saga.order.id, "refund", format!("it stands {standing:?}")),
-            Err(error) => unclear(saga.order.id, "refund", error),
-        }
-    }
-
-    async fn abort(&self, saga: &Saga, reason: Reason) -> Input {
-        match self
-            .store
-            .abort_order(&saga.order, reason, saga.refunded)
-            .await
-        {
-            Ok(Aborted::Aborted) => Input::Done,
-            Ok(Aborted::CommittedBefore) => Input::LostRace,
-            Err(error) => unclear(saga.order.id, "abort", error),
-        }
-    }
-
-    async fn release(&self, saga: &Saga) -> Input {
-        match self
-            .gateway
-            .release_all(saga.order.id, &saga.order.holds())
-            .await
-        {
-            Ok(_) => Input::Done,
-            Err(error) => unclear(saga.order.id, "release", error),
-        }
-    }
-
-    async fn settle(&self, saga: &Saga) -> Input {
-        match self.store.settle_order(saga.order.id).await {
-            Ok(()) => Input::Done,
-            Err(error) => unclear(saga.order.id, "settle", error),
-        }
-    }
-
     fn answer(&self, saga: &mut Saga, answer: Answer) -> Input {
-        // The end of a hold is no refusal for stock: the order may have been told of before.
-        let is_short = saga.lines.iter().any(|line| line.word == Word::OutOfStock);
-        if answer == Answer::Refused(Reason::OutOfStock) && is_short {
-            self.refusals.tell(&saga.order, &saga.lines);
+        self.tell_refusal(saga, answer);
+        if answer == Answer::Confirmed {
+            saga.ending = metrics::Ending::Confirmed;
         }
         if let Some(listener) = saga.listener.take() {
             // A failed send only means that the client has gone.
@@ -354,29 +231,37 @@ impl Runner {
         }
         Input::Done
     }
-}
 
-impl Saga {
-    fn take_standing(&mut self, standing: Result<Standing, crate::payment::Error>) -> Input {
-        match standing {
-            Ok(Standing::Captured { payment_id }) => {
-                self.payment_id = payment_id;
-                Input::Captured
-            }
-            Ok(Standing::Authorised { .. }) => Input::StillPending,
-            Ok(Standing::Declined) => Input::Declined,
-            Ok(Standing::Refunded) => {
-                self.refunded = true;
-                Input::Refunded
-            }
-            Ok(Standing::Pending) => Input::StillPending,
-            Ok(Standing::NeverPaid) => Input::NeverPaid,
-            Err(error) => unclear(self.order.id, "payment", error),
+    async fn postpone(&self, saga: &Saga) {
+        let pause_ms = pause_ms(saga.attempts);
+        if let Err(error) = self.store.postpone(saga.order.id, pause_ms).await {
+            // Then it is taken up when its lease has run out.
+            tracing::debug!(order = %saga.order.id, %error, "an order could not be postponed");
         }
     }
 }
 
-fn unclear(order: Uuid, step: &str, error: impl std::fmt::Display) -> Input {
-    tracing::warn!(%order, step, %error, "a step of a saga is unclear");
-    Input::Unclear
+impl Saga {
+    fn of(order: Order) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            order,
+            card: None,
+            key: None,
+            is_held: false,
+            lines: Vec::new(),
+            payment_id: String::new(),
+            attempts: 0,
+            ending: metrics::Ending::Refused,
+            listener: None,
+        }
+    }
+}
+
+/// Leaves an order that cannot be read to an operator, so that it stops no other.
+pub(super) async fn unreadable(runner: &Runner, order: Uuid, error: store::Error) {
+    tracing::error!(%order, %error, "an order cannot be read and is parked; see 'holdfast orders parked'");
+    if let Err(error) = runner.store.park_order(order, &error.to_string()).await {
+        tracing::warn!(%order, %error, "an order could not be parked; recovery tries again");
+    }
 }

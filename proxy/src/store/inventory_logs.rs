@@ -23,11 +23,12 @@ pub struct Logged {
 
 impl Store {
     /// At most `limit` ids of changes that Redis has not acknowledged, oldest first, beginning
-    /// behind `after`.
+    /// behind `after`. What an order has returned is not among them: its saga delivers it.
     pub async fn unacknowledged_changes(&self, after: i64, limit: u32) -> Result<Vec<i64>, Error> {
         let ids = sqlx::query_scalar(
             "SELECT id FROM inventory_logs
-             WHERE acknowledged_at IS NULL AND adjustment_id IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+             WHERE acknowledged_at IS NULL AND adjustment_id IS NOT NULL AND order_id IS NULL AND id > ?
+             ORDER BY id LIMIT ?",
         );
         Ok(ids.bind(after).bind(limit).fetch_all(&self.pool).await?)
     }

@@ -1,14 +1,18 @@
 //! The truth: MySQL, one file a table.
 
 mod admission;
+pub mod cancellation;
 pub mod committer;
 pub mod inventory_logs;
+pub mod leases;
 mod order_rows;
 pub mod orders;
 pub mod outbox;
 pub mod parked_events;
+pub mod parked_orders;
 pub mod products;
 mod reconciliation;
+pub mod undo;
 pub mod users;
 
 pub use reconciliation::ReconcileLock;

@@ -1,20 +1,13 @@
 //! Tables `orders`, `order_lines` and `idempotency_keys`: finding orders again.
 
+use std::collections::HashMap;
+
 use sqlx::mysql::MySqlRow;
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::{Error, Store};
 use crate::orders::{Order, OrderLine, Status};
-
-/// An order whose saga nobody runs any more.
-#[derive(Debug, Clone)]
-pub struct StaleOrder {
-    /// As it stands in the tables.
-    pub order: Order,
-    /// True when `hold_outcomes` says COMMITTED.
-    pub committed: bool,
-}
 
 /// The order that an idempotency key belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +18,8 @@ pub struct KnownRequest {
     pub order_id: Uuid,
 }
 
-const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 AS SIGNED) AS total_minor, \
+/// What [`read_order`] needs of a row of `orders o`.
+pub(super) const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 AS SIGNED) AS total_minor, \
                        o.currency, o.reason, o.created_at";
 
 impl Store {
@@ -105,65 +99,48 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the lease of unsettled orders whose lease has run out, at most `limit`.
-    pub async fn claim_stale_orders(
-        &self,
-        lease_ms: u64,
-        limit: u32,
-    ) -> Result<Vec<StaleOrder>, Error> {
-        let mut transaction = self.pool.begin().await?;
-        let mut query = QueryBuilder::new(format!(
-            "SELECT {COLUMNS}, (SELECT h.outcome FROM hold_outcomes h WHERE h.order_id = o.id) AS outcome \
-             FROM orders o WHERE o.settled = 0 AND o.lease_until < NOW(3) ORDER BY o.lease_until LIMIT ",
-        ));
-        query.push_bind(limit).push(" FOR UPDATE SKIP LOCKED");
-        let rows = query.build().fetch_all(&mut *transaction).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut lease = QueryBuilder::new("UPDATE orders SET lease_until = NOW(3) + INTERVAL ");
-        lease
-            .push_bind(lease_ms)
-            .push(" * 1000 MICROSECOND WHERE id IN (");
-        let mut ids = lease.separated(", ");
-        for row in &rows {
-            ids.push_bind(row.try_get::<Uuid, _>("id")?);
-        }
-        lease.push(")").build().execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        let orders = self.with_lines(&rows).await?;
-        let stale = orders.into_iter().zip(&rows).map(|(order, row)| {
-            let outcome: Option<String> = row.try_get("outcome")?;
-            Ok(StaleOrder {
-                order,
-                committed: outcome.as_deref() == Some("COMMITTED"),
-            })
-        });
-        Ok(stale.collect::<Result<_, sqlx::Error>>()?)
+    async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
+        let orders = self.each_with_lines(rows).await?;
+        orders.into_iter().map(|(_, order)| order).collect()
     }
 
-    async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
-        let mut orders = rows.iter().map(read_order).collect::<Result<Vec<_>, _>>()?;
-        if orders.is_empty() {
-            return Ok(orders);
+    /// The orders of these rows with their lines; what cannot be read spoils no other.
+    pub(super) async fn each_with_lines(
+        &self,
+        rows: &[MySqlRow],
+    ) -> Result<Vec<(Uuid, Result<Order, Error>)>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
         let mut query = QueryBuilder::new(
             "SELECT order_id, sku, quantity, CAST(price * 100 AS SIGNED) AS price_minor \
              FROM order_lines WHERE order_id IN (",
         );
         let mut ids = query.separated(", ");
-        for order in &orders {
-            ids.push_bind(order.id);
+        for row in rows {
+            ids.push_bind(row.try_get::<Uuid, _>("id")?);
         }
         query.push(") ORDER BY order_id, sku");
+        let mut lines: HashMap<Uuid, Result<Vec<OrderLine>, sqlx::Error>> = HashMap::new();
         for row in query.build().fetch_all(&self.pool).await? {
-            let id: Uuid = row.try_get("order_id")?;
-            let line = read_line(&row)?;
-            if let Some(order) = orders.iter_mut().find(|order| order.id == id) {
-                order.lines.push(line);
+            let lines = lines
+                .entry(row.try_get("order_id")?)
+                .or_insert(Ok(Vec::new()));
+            match (lines.as_mut(), read_line(&row)) {
+                (Ok(lines), Ok(line)) => lines.push(line),
+                (Ok(_), Err(error)) => *lines = Err(error),
+                (Err(_), _) => {}
             }
         }
-        Ok(orders)
+        let orders = rows.iter().map(|row| {
+            let id = row.try_get("id")?;
+            let order = lines
+                .remove(&id)
+                .unwrap_or(Ok(Vec::new()))
+                .and_then(|lines| read_order(row).map(|order| Order { lines, ..order }));
+            Ok((id, order.map_err(Error::from)))
+        });
+        orders.collect()
     }
 }
 

@@ -1,0 +1,329 @@
+//! What the machine's effects do to the servers, and which input each result is.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::machine::{Answer, Effect, End, Input, Reason};
+use super::runner::{Runner, Saga};
+use crate::gateway;
+use crate::gateway::inventory::Word;
+use crate::orders::{Order, OrderLine};
+use crate::payment::{self, Payment, Standing};
+use crate::store::cancellation::{Cancelled, return_id};
+use crate::store::committer::{Committed, Recorded};
+use crate::store::undo::Aborted;
+use crate::store::{self};
+
+impl Runner {
+    /// Does one effect; an answer is the runner's own.
+    pub(super) async fn perform(&self, saga: &mut Saga, effect: Effect) -> Input {
+        match effect {
+            Effect::Reserve => self.reserve(saga).await,
+            Effect::Record => self.record(saga).await,
+            Effect::Prepare => self.prepare(saga).await,
+            Effect::Authorise => self.authorise(saga).await,
+            Effect::Capture => {
+                let captured = self.provider.capture(saga.order.id).await;
+                saga.after_capture(captured)
+            }
+            Effect::Ask { question } => self.ask(saga, question).await,
+            Effect::Commit => self.commit(saga).await,
+            Effect::Confirm => self.confirm(saga).await,
+            Effect::Abort(reason) => self.abort(saga, reason).await,
+            Effect::Release => self.release(saga).await,
+            Effect::Cancel => self.cancel_sold(saga).await,
+            Effect::Return => self.take_back(saga).await,
+            Effect::Refund => {
+                let refunded = self.provider.refund(saga.order.id).await;
+                saga.after_refund(refunded)
+            }
+            Effect::RecordRefund => {
+                let recorded = self.store.record_refund(&saga.order).await;
+                saga.done_or_unclear("record the refund", recorded)
+            }
+            Effect::Park => self.park(saga).await,
+            Effect::Settle(end) => self.settle(saga, end).await,
+            Effect::Answer(_) => Input::Done,
+        }
+    }
+
+    /// Tells of an order that was refused for stock, which has no row in the outbox.
+    pub(super) fn tell_refusal(&self, saga: &Saga, answer: Answer) {
+        // The end of a hold is no refusal for stock: the order may have been told of before.
+        let is_short = saga.lines.iter().any(|line| line.word == Word::OutOfStock);
+        if answer == Answer::Refused(Reason::OutOfStock) && is_short {
+            self.refusals.tell(&saga.order, &saga.lines);
+        }
+    }
+
+    async fn reserve(&self, saga: &mut Saga) -> Input {
+        let holds = saga.order.holds();
+        let reserved = self
+            .gateway
+            .reserve_all(saga.order.id, &holds, self.holds.ttl_ms)
+            .await;
+        let reservation = match reserved {
+            Ok(reservation) => reservation,
+            Err(error) => return saga.unclear("reserve", error),
+        };
+        saga.lines = reservation.lines;
+        match reservation.word {
+            Word::Reserved => Input::Done,
+            // Only a checkout hold can be sold already: by a confirmation that was faster.
+            Word::Confirmed => Input::OrderExists,
+            Word::Expired if saga.is_held => Input::Lapsed,
+            _ => Input::Short,
+        }
+    }
+
+    async fn record(&self, saga: &Saga) -> Input {
+        let recorded = self
+            .store
+            .record_order(
+                &saga.order,
+                saga.id,
+                saga.key.as_ref(),
+                &saga.lines,
+                self.recovery.lease_ms,
+            )
+            .await;
+        match recorded {
+            Ok(Recorded::Recorded) => Input::Done,
+            Ok(Recorded::KeyTaken) => Input::KeyTaken,
+            Ok(Recorded::OrderExists) => Input::OrderExists,
+            Err(store::Error::Overloaded) => Input::Shed,
+            Err(error) => saga.unclear("record", error),
+        }
+    }
+
+    async fn prepare(&self, saga: &mut Saga) -> Input {
+        let prepared = self
+            .gateway
+            .prepare_all(saga.order.id, &saga.order.holds())
+            .await;
+        match prepared {
+            Ok(lines) if lines.iter().all(|line| line.word == Word::Prepared) => Input::Done,
+            Ok(_) => Input::Short,
+            Err(error) => saga.unclear("prepare", error),
+        }
+    }
+
+    async fn authorise(&self, saga: &mut Saga) -> Input {
+        let Some(card) = &saga.card else {
+            return Input::NoCard;
+        };
+        let payment = Payment {
+            order_id: saga.order.id,
+            amount_minor: saga.order.total_minor,
+            currency: &saga.order.currency,
+            card,
+        };
+        let authorised = self.provider.authorise(payment).await;
+        saga.after_authorisation(authorised)
+    }
+
+    async fn ask(&self, saga: &mut Saga, question: u8) -> Input {
+        // Twice as long before each question: 100, 200, 400, 800 ms.
+        tokio::time::sleep(Duration::from_millis(50 << question.min(6))).await;
+        let standing = self.provider.standing(saga.order.id).await;
+        saga.after_question(standing)
+    }
+
+    async fn commit(&self, saga: &Saga) -> Input {
+        match self.store.commit_order(&saga.order, &saga.payment_id).await {
+            Ok(Committed::Committed) => Input::Done,
+            Ok(Committed::AbortedBefore) => Input::LostRace,
+            Ok(Committed::StockRefused(sku)) => {
+                // Redis promised what MySQL does not have; the reconciler's business.
+                tracing::error!(order = %saga.order.id, %sku, "the stock guard refused a held order");
+                Input::StockRefused
+            }
+            Err(error) => saga.unclear("commit", error),
+        }
+    }
+
+    async fn confirm(&self, saga: &Saga) -> Input {
+        let late = saga.order.may_be_taken_again(OffsetDateTime::now_utc());
+        let holds = saga.order.holds();
+        match self.gateway.confirm_all(saga.order.id, &holds, late).await {
+            Ok(lines) => {
+                for (line, outcome) in saga.order.lines.iter().zip(&lines) {
+                    let is_forgotten = !late && outcome.word == Word::UnknownHold;
+                    if outcome.word != Word::Confirmed && !is_forgotten {
+                        // The sale stands in MySQL; Redis counts otherwise until reconciled.
+                        let word = outcome.word;
+                        tracing::error!(order = %saga.order.id, sku = %line.sku, ?word, "a sale was not confirmed");
+                    }
+                }
+                Input::Done
+            }
+            Err(error) => saga.unclear("confirm", error),
+        }
+    }
+
+    async fn abort(&self, saga: &Saga, reason: Reason) -> Input {
+        match self.store.abort_order(&saga.order, reason).await {
+            Ok(Aborted::Aborted) => Input::Done,
+            Ok(Aborted::CommittedBefore) => Input::LostRace,
+            Err(error) => saga.unclear("abort", error),
+        }
+    }
+
+    async fn release(&self, saga: &Saga) -> Input {
+        let holds = saga.order.holds();
+        let released = self.gateway.release_all(saga.order.id, &holds).await;
+        saga.done_or_unclear("release", released)
+    }
+
+    async fn cancel_sold(&self, saga: &Saga) -> Input {
+        let (window_ms, lease_ms) = (self.cancel_window_ms, self.recovery.lease_ms);
+        let reason = Reason::CancelledByShopper;
+        let cancelled = self
+            .store
+            .cancel_order(&saga.order, reason, window_ms, lease_ms)
+            .await;
+        match cancelled {
+            Ok(Cancelled::Cancelled) => Input::Done,
+            Ok(Cancelled::TooLate) => Input::TooLate,
+            Err(error) => saga.unclear("cancel", error),
+        }
+    }
+
+    async fn take_back(&self, saga: &Saga) -> Input {
+        if let Err(error) = self.return_lines(&saga.order).await {
+            return saga.unclear("return", error);
+        }
+        let acknowledged = self.store.acknowledge_return(saga.order.id).await;
+        saga.done_or_unclear("acknowledge the return", acknowledged)
+    }
+
+    async fn return_lines(&self, order: &Order) -> Result<(), gateway::Error> {
+        let id = return_id(order.id);
+        let returned = self
+            .gateway
+            .return_all(order.id, &order.holds(), &id)
+            .await?;
+        for (line, outcome) in order.lines.iter().zip(returned) {
+            self.return_otherwise(order, line, &id, outcome.word)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Where Redis did not take a line back as a sale of its own: the count must be that of MySQL,
+    /// in which the sale and its return have cancelled out.
+    async fn return_otherwise(
+        &self,
+        order: &Order,
+        line: &OrderLine,
+        return_id: &str,
+        word: Word,
+    ) -> Result<(), gateway::Error> {
+        match word {
+            // It was sold here once, and is forgotten.
+            Word::UnknownHold if !order.may_be_taken_again(OffsetDateTime::now_utc()) => {
+                let delta = line.quantity;
+                self.gateway
+                    .adjust_stock(&line.sku, delta, return_id)
+                    .await
+                    .map(drop)
+            }
+            // It could not be sold here, so that the units were never taken off.
+            Word::Reserved | Word::Prepared => {
+                let hold = [(&line.sku, line.quantity)];
+                self.gateway.release_all(order.id, &hold).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn park(&self, saga: &Saga) -> Input {
+        let why = "the payment provider refuses to give the money back";
+        tracing::error!(order = %saga.order.id, "{why}; the order is parked, see 'holdfast orders parked'");
+        let parked = self.store.park_order(saga.order.id, why).await;
+        saga.done_or_unclear("park", parked)
+    }
+
+    async fn settle(&self, saga: &Saga, end: End) -> Input {
+        let settled = self.store.settle_order(saga.order.id, end).await;
+        saga.done_or_unclear("settle", settled)
+    }
+}
+
+impl Saga {
+    fn after_authorisation(&mut self, answered: Result<Standing, payment::Error>) -> Input {
+        match answered {
+            Err(error @ (payment::Error::NotSent(_) | payment::Error::Refused(_))) => {
+                tracing::warn!(order = %self.order.id, %error, "a payment was not taken up");
+                Input::Refused
+            }
+            other => self.after_payment("authorise", other),
+        }
+    }
+
+    fn after_capture(&mut self, answered: Result<Standing, payment::Error>) -> Input {
+        match answered {
+            Err(error @ payment::Error::Refused(_)) => {
+                tracing::warn!(order = %self.order.id, %error, "what was set aside is not given");
+                Input::Refused
+            }
+            // Nothing of it can be taken, so something else became of it: that is asked for.
+            Ok(Standing::NeverPaid | Standing::Authorised { .. }) => Input::Unclear,
+            other => self.after_payment("capture", other),
+        }
+    }
+
+    fn after_question(&mut self, answered: Result<Standing, payment::Error>) -> Input {
+        match answered {
+            Ok(Standing::NeverPaid) => Input::NeverPaid,
+            other => self.after_payment("ask", other),
+        }
+    }
+
+    fn after_refund(&mut self, answered: Result<Standing, payment::Error>) -> Input {
+        match answered {
+            Ok(Standing::Refunded) => Input::Refunded,
+            Ok(Standing::NeverPaid | Standing::Declined) => Input::Done,
+            Ok(Standing::Pending) => Input::StillPending,
+            Ok(Standing::Authorised { .. } | Standing::Captured { .. }) => {
+                self.unclear("refund", "the provider says that it still has the money")
+            }
+            Err(error @ payment::Error::Refused(_)) => {
+                tracing::error!(order = %self.order.id, %error, "a refund is refused");
+                Input::Refused
+            }
+            Err(error) => self.unclear("refund", error),
+        }
+    }
+
+    fn after_payment(&mut self, step: &str, answered: Result<Standing, payment::Error>) -> Input {
+        match answered {
+            Ok(Standing::Authorised { payment_id }) => {
+                self.payment_id = payment_id;
+                Input::Authorised
+            }
+            Ok(Standing::Captured { payment_id }) => {
+                self.payment_id = payment_id;
+                Input::Captured
+            }
+            Ok(Standing::Declined) => Input::Declined,
+            Ok(Standing::Refunded) => Input::Refunded,
+            Ok(Standing::Pending) => Input::StillPending,
+            Ok(Standing::NeverPaid) => self.unclear(step, "the provider knows of no payment"),
+            Err(error) => self.unclear(step, error),
+        }
+    }
+
+    fn done_or_unclear<T, E: std::fmt::Display>(&self, step: &str, done: Result<T, E>) -> Input {
+        match done {
+            Ok(_) => Input::Done,
+            Err(error) => self.unclear(step, error),
+        }
+    }
+
+    fn unclear(&self, step: &str, error: impl std::fmt::Display) -> Input {
+        tracing::warn!(order = %self.order.id, step, %error, "a step of a saga is unclear");
+        Input::Unclear
+    }
+}

@@ -1,0 +1,92 @@
+//! The leases of the sagas that this process runs, kept as long as it lives: what takes longer
+//! than a lease is not taken up by another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::runner::Runner;
+
+/// Which orders this process is at. An order can have two sagas, its own and its cancellation.
+#[derive(Debug, Default)]
+pub struct Leases {
+    running: Mutex<HashMap<Uuid, Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    order: Uuid,
+    since: Instant,
+}
+
+impl Leases {
+    /// A saga of `order` begins.
+    pub fn begin(&self, saga: Uuid, order: Uuid) {
+        let since = Instant::now();
+        self.lock().insert(saga, Running { order, since });
+    }
+
+    /// A saga has come to rest.
+    pub fn end(&self, saga: Uuid) {
+        self.lock().remove(&saga);
+    }
+
+    /// The orders, sorted, whose sagas have run for `age` and longer: most end sooner, and are
+    /// spared the renewal.
+    fn older_than(&self, age: Duration) -> Vec<Uuid> {
+        let running = self.lock();
+        let old = running
+            .values()
+            .filter(|running| running.since.elapsed() >= age);
+        let mut orders: Vec<Uuid> = old.map(|running| running.order).collect();
+        drop(running);
+        orders.sort_unstable();
+        orders.dedup();
+        orders
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Running>> {
+        // Nothing in here panics while it holds the lock.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Renews the leases three times before they run out, until `stop`.
+pub async fn renew(runner: Arc<Runner>, stop: CancellationToken) {
+    let lease_ms = runner.recovery.lease_ms;
+    let interval = Duration::from_millis((lease_ms * 3 / 10).max(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let orders = runner.leases.older_than(interval);
+        if let Err(error) = runner.store.renew_leases(&orders, lease_ms).await {
+            tracing::warn!(%error, orders = orders.len(), "leases could not be renewed; another proxy may take the orders up");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_kept_as_long_as_one_of_its_sagas_runs() {
+        let leases = Leases::default();
+        let [own, cancellation, other] = [1, 2, 3].map(Uuid::from_u128);
+        let [order, another] = [12, 11].map(Uuid::from_u128);
+        leases.begin(own, order);
+        leases.begin(cancellation, order);
+        leases.begin(other, another);
+        assert_eq!(leases.older_than(Duration::ZERO), [another, order]);
+        leases.end(own);
+        assert_eq!(leases.older_than(Duration::ZERO), [another, order]);
+        leases.end(cancellation);
+        assert_eq!(leases.older_than(Duration::ZERO), [another]);
+        assert!(leases.older_than(Duration::from_secs(60)).is_empty());
+    }
+}

@@ -20,6 +20,8 @@ pub struct App {
     pub store: Store,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
+    /// What the payment provider may sign its webhooks with.
+    pub webhook_secrets: Vec<Vec<u8>>,
     /// What is counted, for GET /metrics on the admin port.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the process has been told to stop.

@@ -29,6 +29,10 @@ pub struct ProxyOptions {
     pub kafka_topic: Option<String>,
     /// `http://…`
     pub payment_url: String,
+    /// The file with the provider's API key.
+    pub payment_api_key_file: Option<PathBuf>,
+    /// The file with what the provider signs its webhooks with.
+    pub webhook_secret_file: Option<PathBuf>,
     /// Further settings as environment variables, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub environment: Vec<(String, String)>,
 }
@@ -173,14 +177,25 @@ fn configuration(options: &ProxyOptions, home: &Home, http_port: u16, admin_port
          [redis]\nurl = {}\n\n\
          [mysql]\nurl = {}\n\n\
          [kafka]\nbrokers = {}\n{}\n\
-         [payment]\nurl = {}\n",
+         [payment]\nurl = {}\n{}{}",
         quoted(path_text(&token_file)),
         quoted(&options.redis_url),
         quoted(&options.mysql_url),
         quoted(&options.kafka_brokers),
         topic.unwrap_or_default(),
         quoted(&options.payment_url),
+        file_setting("api_key_file", options.payment_api_key_file.as_deref()),
+        file_setting(
+            "webhook_secret_file",
+            options.webhook_secret_file.as_deref()
+        ),
     )
+}
+
+fn file_setting(name: &str, path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| {
+        format!("{name} = {}\n", quoted(path_text(path)))
+    })
 }
 
 fn path_text(path: &Path) -> &str {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::data;
 use crate::kafka::Kafka;
 use crate::mysql::Mysql;
-use crate::payment::Payment;
+use crate::payment::{Payment, PaymentOptions};
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::redis::{Redis, RedisOptions};
 
@@ -27,6 +27,8 @@ pub struct StackOptions {
     pub kafka: bool,
     /// A CSV file that is imported before the proxy opens.
     pub catalogue: Option<PathBuf>,
+    /// Whether the payment sandbox tells the proxy of changed payments.
+    pub webhooks: bool,
     /// Settings of the proxy, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub environment: Vec<(String, String)>,
 }
@@ -37,6 +39,7 @@ impl Default for StackOptions {
             redis: RedisOptions::default(),
             kafka: true,
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
+            webhooks: false,
             environment: Vec::new(),
         }
     }
@@ -91,6 +94,13 @@ impl Stack {
             format!("{TOPIC}.{suffix}")
         };
 
+        let proxy_home = data::Home::for_test("proxy")?;
+        let http_port = proxy_home.port("http", false)?;
+        let payment_options = PaymentOptions {
+            home: None,
+            asks_for_key: true,
+            webhook_url: options.webhooks.then(|| webhook_url(http_port)),
+        };
         let (redis, mysql, payment, started) = thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start(options.redis.clone()));
             let mysql = scope.spawn(|| Mysql::start(None));
@@ -100,7 +110,7 @@ impl Stack {
                     .and_then(|()| kafka.create_topic(&topic, PARTITIONS)),
                 false => Ok(()),
             });
-            let payment = Payment::start(None);
+            let payment = Payment::start(payment_options);
             (join(redis), join(mysql), payment, join(broker))
         });
         started?;
@@ -117,10 +127,16 @@ impl Stack {
             kafka_brokers: kafka.brokers().to_owned(),
             kafka_topic: Some(topic.clone()),
             payment_url: payment.url(),
+            payment_api_key_file: Some(payment.api_key_file()),
+            webhook_secret_file: Some(payment.webhook_secret_file()),
             environment: options.environment,
             ..ProxyOptions::default()
         };
-        let proxy = Proxy::configure(proxy_options.clone())?;
+        let proxy = Proxy::configure(ProxyOptions {
+            home: Some(proxy_home),
+            http_port: Some(http_port),
+            ..proxy_options.clone()
+        })?;
         proxy.run(&["migrate"])?;
         if let Some(catalogue) = &options.catalogue {
             let path = catalogue
@@ -163,6 +179,11 @@ impl Stack {
         self.kafka.start()?;
         self.kafka.create_topic(&self.topic, PARTITIONS)
     }
+}
+
+/// Where a proxy of this machine takes the provider's webhooks.
+pub fn webhook_url(http_port: u16) -> String {
+    format!("http://127.0.0.1:{http_port}/v1/webhooks/payment")
 }
 
 fn join<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

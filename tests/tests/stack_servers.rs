@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use holdfast_tests::kafka::Kafka;
 use holdfast_tests::mysql::Mysql;
-use holdfast_tests::payment::Payment;
+use holdfast_tests::payment::{Payment, PaymentOptions};
 use holdfast_tests::{process, wait};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -83,7 +83,7 @@ fn a_broker_keeps_its_messages_and_its_port_over_a_stop() -> Result<()> {
 
 #[tokio::test]
 async fn the_sandbox_pays_over_http_as_its_cards_say() -> Result<()> {
-    let payment = Payment::start(None)?;
+    let payment = Payment::start(PaymentOptions::default())?;
     let client = reqwest::Client::new();
     let pay = |order: &str, card: &str, amount: i64| {
         client
@@ -145,7 +145,7 @@ async fn the_sandbox_pays_over_http_as_its_cards_say() -> Result<()> {
 
 #[tokio::test]
 async fn a_payment_goes_on_when_the_caller_hangs_up() -> Result<()> {
-    let payment = Payment::start(None)?;
+    let payment = Payment::start(PaymentOptions::default())?;
     let order = "00000000-0000-7000-8000-000000000001";
     let body = json!({"order_id": order, "amount_minor": 1, "currency": "GBP", "card": "4000000000000341"});
     let impatient = reqwest::Client::builder()
@@ -169,7 +169,7 @@ async fn a_payment_goes_on_when_the_caller_hangs_up() -> Result<()> {
 
 #[test]
 fn dropping_the_sandbox_ends_its_process() -> Result<()> {
-    let payment = Payment::start(None)?;
+    let payment = Payment::start(PaymentOptions::default())?;
     let pid = payment.server().pid()?;
     drop(payment);
     assert!(!process::exists(pid));

@@ -73,7 +73,10 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
     let gateway = Gateway::open(&config.redis).context("redis.url")?;
     let store =
         Store::open_counted(&config.mysql, &config.commit, &metrics).context("mysql.url")?;
-    let provider = Box::new(HttpProvider::new(&config.payment)?);
+    let provider = Box::new(HttpProvider::new(
+        &config.payment,
+        metrics.payment_breaker_open.clone(),
+    )?);
     let refusals = Refusals::new(&config.kafka).context("kafka")?;
     let sagas = Runner::new(
         gateway.clone(),
@@ -84,6 +87,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         &config,
     );
     Ok(Arc::new(App {
+        webhook_secrets: config.payment.webhook_secrets()?,
         config,
         gateway,
         store,

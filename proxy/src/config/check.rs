@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Auth, Config, Error, Payment, Secret};
 
 /// No hold may be longer: LONGEST_HOLD_MS of the module.
 const LONGEST_HOLD_MS: u64 = 3_600_000;
+/// Standard Webhooks: a secret has 24 to 64 bytes.
+const SHORTEST_WEBHOOK_SECRET: usize = 24;
 
 impl Config {
     /// Fails with the first setting that makes no sense.
@@ -135,11 +140,17 @@ impl Auth {
 }
 
 impl Payment {
-    /// Takes the API key from its file, unless it was given outright.
+    /// Takes the API key and the webhooks' secrets from their files, unless they were given
+    /// outright.
     pub(super) fn read_secret_files(&mut self) -> Result<(), Error> {
         if let (None, Some(path)) = (&self.api_key, &self.api_key_file) {
             self.api_key = Some(first_line("payment.api_key_file", path)?);
         }
+        if let (None, Some(path)) = (&self.webhook_secret, &self.webhook_secret_file) {
+            let text = check_with("payment.webhook_secret_file", std::fs::read_to_string(path))?;
+            self.webhook_secret = Some(Secret(text));
+        }
+        self.webhook_secrets()?;
         // What cannot be a header would make every payment fail.
         let key = self.api_key.as_ref().map_or("key", Secret::expose);
         let is_sendable = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -148,6 +159,28 @@ impl Payment {
             "payment.api_key",
             "must be printable ASCII without spaces",
         )
+    }
+
+    /// The keys that webhooks may be signed with.
+    ///
+    /// # Errors
+    /// When a secret is not written as Standard Webhooks has it, or is too short to be one.
+    pub fn webhook_secrets(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let written = self.webhook_secret.as_ref().map_or("", Secret::expose);
+        let secrets = written.split_whitespace().map(|secret| {
+            let key = secret
+                .strip_prefix("whsec_")
+                .and_then(|base64| STANDARD.decode(base64).ok());
+            key.filter(|key| key.len() >= SHORTEST_WEBHOOK_SECRET)
+        });
+        secrets
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::Invalid {
+                setting: "payment.webhook_secret",
+                problem: format!(
+                    "must be whsec_ and the base64 of at least {SHORTEST_WEBHOOK_SECRET} bytes"
+                ),
+            })
     }
 }
 
@@ -228,6 +261,23 @@ mod tests {
             ..Auth::default()
         };
         assert!(auth.read_token_file().is_err());
+    }
+
+    #[test]
+    fn webhook_secrets_are_read_one_by_one_and_guessable_ones_refused() {
+        let with = |written: &str| Payment {
+            webhook_secret: Some(Secret(written.into())),
+            ..Payment::default()
+        };
+        let long = STANDARD.encode([7; SHORTEST_WEBHOOK_SECRET]);
+        let two = with(&format!(" whsec_{long}\nwhsec_{long}\n")).webhook_secrets();
+        assert_eq!(two.expect("two secrets").len(), 2);
+        let none = Payment::default().webhook_secrets();
+        assert!(none.expect("no secret").is_empty());
+        let short = STANDARD.encode([7; SHORTEST_WEBHOOK_SECRET - 1]);
+        for bad in [&long, "whsec_%", &format!("whsec_{short}")] {
+            assert!(with(bad).webhook_secrets().is_err(), "{bad}");
+        }
     }
 
     #[test]

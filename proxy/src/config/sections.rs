@@ -138,6 +138,11 @@ pub struct Payment {
     pub api_key: Option<Secret>,
     /// A file whose first line is the API key.
     pub api_key_file: Option<PathBuf>,
+    /// What the provider signs its webhooks with, `whsec_` and base64. Several, separated by
+    /// white space, while one takes the place of another. Without one no webhook is taken.
+    pub webhook_secret: Option<Secret>,
+    /// A file with the secrets.
+    pub webhook_secret_file: Option<PathBuf>,
     /// After this many failed calls in a row the provider is left alone.
     pub breaker_failures: u32,
     /// For so long, ms; then one call tries whether it answers again.
@@ -153,6 +158,8 @@ impl Default for Payment {
             timeout_ms: 3_000,
             api_key: None,
             api_key_file: None,
+            webhook_secret: None,
+            webhook_secret_file: None,
             breaker_failures: 10,
             breaker_open_ms: 5_000,
             patience_ms: 900_000,

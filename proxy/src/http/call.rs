@@ -88,7 +88,8 @@ impl Call {
         serde_json::from_slice(&body).map_err(|error| invalid_body(&error))
     }
 
-    async fn read_body(&mut self) -> Result<Bytes, Problem> {
+    /// The body as it was sent.
+    pub async fn read_body(&mut self) -> Result<Bytes, Problem> {
         let limit = self.app.config.http.max_body_bytes as usize;
         let too_large = || {
             Problem::new(

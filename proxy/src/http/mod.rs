@@ -13,6 +13,7 @@ pub mod server;
 pub mod sessions;
 pub mod stock;
 pub mod users;
+pub mod webhooks;
 
 use bytes::Bytes;
 use http_body_util::Full;

@@ -35,6 +35,8 @@ pub enum Kind {
     BadCredentials,
     /// The session may not do this.
     Forbidden,
+    /// A webhook is not signed by whom it says it is from, or not lately.
+    BadSignature,
     /// Somebody registered that e-mail address already.
     EmailTaken,
     /// Fewer units are available than were asked for.
@@ -65,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
@@ -77,6 +79,7 @@ impl Kind {
         Kind::NoSession,
         Kind::BadCredentials,
         Kind::Forbidden,
+        Kind::BadSignature,
         Kind::EmailTaken,
         Kind::OutOfStock,
         Kind::HoldEnded,
@@ -160,6 +163,12 @@ impl Kind {
                 "forbidden",
                 S::FORBIDDEN,
                 "The session may not do this",
+                false,
+            ),
+            Kind::BadSignature => (
+                "bad-signature",
+                S::UNAUTHORIZED,
+                "The webhook is not signed as it should be",
                 false,
             ),
             Kind::EmailTaken => (

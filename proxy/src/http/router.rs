@@ -8,6 +8,7 @@ use hyper::{Method, Request, Response};
 
 use super::{
     Answer, Body, Call, Kind, Problem, carts, holds, orders, products, sessions, stock, users,
+    webhooks,
 };
 use crate::app::App;
 
@@ -39,6 +40,7 @@ enum Route {
     GetStock,
     SetStock,
     AdjustStock,
+    PaymentWebhook,
 }
 
 const ROUTES: &[(Method, &str, Route)] = &[
@@ -91,6 +93,7 @@ const ROUTES: &[(Method, &str, Route)] = &[
         "/v1/stock/{sku}/adjustments",
         Route::AdjustStock,
     ),
+    (Method::POST, "/v1/webhooks/payment", Route::PaymentWebhook),
 ];
 
 /// Finds the route of a path and method.
@@ -192,6 +195,7 @@ async fn handle(route: Route, call: Call) -> Answer {
         Route::GetStock => stock::get(call).await,
         Route::SetStock => stock::set(call).await,
         Route::AdjustStock => stock::adjust(call).await,
+        Route::PaymentWebhook => webhooks::payment(call).await,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use prometheus_client::metrics::gauge::Gauge;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +23,8 @@ pub struct HttpProvider {
     api_key: Option<Secret>,
     limits: Limits,
     breaker: Mutex<State>,
+    /// 1 while calls are not let through.
+    breaker_open: Gauge,
 }
 
 /// A payment as the provider shows it.
@@ -32,11 +35,12 @@ struct Document {
 }
 
 impl HttpProvider {
-    /// A client of the configured provider; nothing is sent yet.
+    /// A client of the configured provider; nothing is sent yet. `breaker_open` shows whether it is
+    /// being left alone.
     ///
     /// # Errors
     /// When the URL is none, which `config check` would have said.
-    pub fn new(config: &config::Payment) -> anyhow::Result<Self> {
+    pub fn new(config: &config::Payment, breaker_open: Gauge) -> anyhow::Result<Self> {
         let timeout = Duration::from_millis(config.timeout_ms);
         let base: Url = config.url.parse()?;
         Ok(Self {
@@ -48,12 +52,8 @@ impl HttpProvider {
                 open_for: Duration::from_millis(config.breaker_open_ms),
             },
             breaker: Mutex::new(State::NEW),
+            breaker_open,
         })
-    }
-
-    /// Whether the provider is being left alone because it failed.
-    pub fn is_left_alone(&self) -> bool {
-        self.with_breaker(|state| (state, state.is_open()))
     }
 
     /// One of the operations on an order's payment, with its own idempotency key.
@@ -116,6 +116,7 @@ impl HttpProvider {
         let mut state = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, result) = change(*state);
         *state = next;
+        self.breaker_open.set(next.is_open().into());
         result
     }
 }

@@ -3,6 +3,7 @@
 pub mod breaker;
 mod http;
 mod provider;
+pub mod webhook;
 
 pub use http::HttpProvider;
 pub use provider::{Error, Payment, Provider, Standing};

@@ -10,6 +10,7 @@ pub mod orders;
 pub mod outbox;
 pub mod parked_events;
 pub mod parked_orders;
+pub mod payment_notices;
 pub mod products;
 mod reconciliation;
 pub mod undo;

@@ -9,11 +9,11 @@ use clap::Args;
 use holdfast_tests::data::{self, Home};
 use holdfast_tests::kafka::{self, Kafka};
 use holdfast_tests::mysql::Mysql;
-use holdfast_tests::payment::Payment;
+use holdfast_tests::payment::{Payment, PaymentOptions};
 use holdfast_tests::ports;
 use holdfast_tests::proxy::{Proxy, ProxyOptions};
 use holdfast_tests::redis::{Redis, RedisOptions};
-use holdfast_tests::stack::{PARTITIONS, TOPIC};
+use holdfast_tests::stack::{PARTITIONS, TOPIC, webhook_url};
 
 use crate::demo;
 use crate::status::Addresses;
@@ -40,11 +40,13 @@ pub fn run(options: &Options) -> Result<()> {
         shown(&data::stack_folder())
     );
     let kafka = Kafka::reserve(Some(&Home::detached("kafka")?))?;
+    let proxy_home = Home::detached("proxy")?;
+    let http_port = choose_port(&proxy_home, "http", "the API", options.http_port)?;
     let (redis, mysql, payment, has_kafka) = thread::scope(|scope| {
         let redis = scope.spawn(start_redis);
         let mysql = scope.spawn(start_mysql);
         let broker = scope.spawn(|| start_kafka(&kafka));
-        let payment = start_payment();
+        let payment = start_payment(http_port);
         (
             join(redis),
             join(mysql),
@@ -53,7 +55,19 @@ pub fn run(options: &Options) -> Result<()> {
         )
     });
     let (redis, mysql, payment) = (redis?, mysql?, payment?);
-    let proxy = start_proxy(options, &redis, &mysql, &kafka, &payment)?;
+    let admin_port = choose_port(&proxy_home, "admin", "the admin port", options.admin_port)?;
+    let proxy = start_proxy(ProxyOptions {
+        home: Some(proxy_home),
+        http_port: Some(http_port),
+        admin_port: Some(admin_port),
+        redis_url: redis.url().to_owned(),
+        mysql_url: mysql.url(DATABASE),
+        kafka_brokers: kafka.brokers().to_owned(),
+        payment_url: payment.url(),
+        payment_api_key_file: Some(payment.api_key_file()),
+        webhook_secret_file: Some(payment.webhook_secret_file()),
+        ..ProxyOptions::default()
+    })?;
 
     let addresses = Addresses::of(&proxy, &redis, &mysql.url(DATABASE), &kafka, has_kafka);
     addresses.write()?;
@@ -115,10 +129,14 @@ fn start_kafka(kafka: &Kafka) -> bool {
     started.is_ok()
 }
 
-fn start_payment() -> Result<Payment> {
-    let home = Home::detached("payment")?;
+fn start_payment(http_port: u16) -> Result<Payment> {
+    let options = PaymentOptions {
+        home: Some(Home::detached("payment")?),
+        asks_for_key: true,
+        webhook_url: Some(webhook_url(http_port)),
+    };
     announce("the payment sandbox", || {
-        let payment = Payment::start(Some(&home))?;
+        let payment = Payment::start(options)?;
         if payment.server().runs_replaced_file("payment-sandbox") {
             payment.server().stop()?;
             payment.start_again()?;
@@ -128,29 +146,8 @@ fn start_payment() -> Result<Payment> {
     })
 }
 
-fn start_proxy(
-    options: &Options,
-    redis: &Redis,
-    mysql: &Mysql,
-    kafka: &Kafka,
-    payment: &Payment,
-) -> Result<Proxy> {
-    let home = Home::detached("proxy")?;
-    let proxy = Proxy::configure(ProxyOptions {
-        http_port: Some(choose_port(&home, "http", "the API", options.http_port)?),
-        admin_port: Some(choose_port(
-            &home,
-            "admin",
-            "the admin port",
-            options.admin_port,
-        )?),
-        home: Some(home),
-        redis_url: redis.url().to_owned(),
-        mysql_url: mysql.url(DATABASE),
-        kafka_brokers: kafka.brokers().to_owned(),
-        payment_url: payment.url(),
-        ..ProxyOptions::default()
-    })?;
+fn start_proxy(options: ProxyOptions) -> Result<Proxy> {
+    let proxy = Proxy::configure(options)?;
     proxy.run(&["migrate"])?;
     announce("the proxy", || {
         proxy.start()?;

@@ -8,7 +8,7 @@ ALTER TABLE orders
     -- knows its own.
     ADD COLUMN saga_id BINARY(16) NULL,
     -- How often recovery has taken the order up; the next look waits longer each time.
-    ADD COLUMN attempts INT NOT NULL DEFAULT 0,
+    ADD COLUMN attempts INT UNSIGNED NOT NULL DEFAULT 0,
     -- Why a PARKED order needs a person.
     ADD COLUMN error VARCHAR(255) NULL;
 

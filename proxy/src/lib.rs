@@ -5,6 +5,7 @@
 //! and `payment` speak to the servers. ARCHITECTURE.md has the map.
 
 pub mod app;
+pub mod audit;
 pub mod carts;
 pub mod catalogue;
 pub mod cli;

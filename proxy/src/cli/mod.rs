@@ -1,5 +1,6 @@
 //! The commands of the `holdfast` binary, one file each.
 
+mod audit;
 mod config_check;
 mod events;
 mod import;
@@ -39,7 +40,8 @@ A shop is brought up in this order:
 Then, from another terminal:
   holdfast --config shop.toml replay orders.csv drive it with real orders
   holdfast --config shop.toml events tail       watch what happens
-  holdfast --config shop.toml reconcile         is the stock in Redis that of MySQL?";
+  holdfast --config shop.toml reconcile         is the stock in Redis that of MySQL?
+  holdfast --config shop.toml audit             was nothing oversold, lost or left untold?";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -55,6 +57,7 @@ enum Command {
     Import(import::Options),
     Replay(replay::Options),
     Reconcile(reconcile::Options),
+    Audit(audit::Options),
     /// Look at the events in Kafka.
     Events {
         #[command(subcommand)]
@@ -102,6 +105,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match command {
+            Command::Audit(options) => return Ok(audit::run(&config, &options).await),
             Command::Serve => serve::run(config).await?,
             Command::Migrate => migrate::run(&config).await?,
             Command::Config {

@@ -1,0 +1,167 @@
+//! The topic of events, read from its beginning to where it ended when MySQL was read. Nothing is
+//! committed: reading changes nothing for anybody else.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::Error;
+use super::evidence::Evidence;
+use super::evidence::events::{Message, Place};
+use crate::config;
+
+/// How long a broker may take to say something.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A reader of the topic. Its calls block.
+pub struct Topic {
+    consumer: BaseConsumer<Quiet>,
+    name: String,
+    partitions: Vec<i32>,
+}
+
+/// The end of each partition at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Ends(HashMap<i32, i64>);
+
+impl Topic {
+    /// Finds the topic and its partitions. One that does not exist yet has none.
+    pub fn open(config: &config::Kafka) -> Result<Self, Error> {
+        let consumer: BaseConsumer<Quiet> = ClientConfig::new()
+            .set("bootstrap.servers", &config.brokers)
+            .set("client.id", "holdfast-audit")
+            // The library wants a name for a group, though none is joined by assigning partitions.
+            .set("group.id", "holdfast-audit")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            // Some 64 MB a partition would be read ahead otherwise.
+            .set("queued.max.messages.kbytes", "8192")
+            .set_log_level(RDKafkaLogLevel::Emerg)
+            .create_with_context(Quiet)?;
+        let metadata = consumer.fetch_metadata(Some(&config.topic), PATIENCE)?;
+        let topics = metadata.topics().iter();
+        let partitions = topics
+            .filter(|topic| topic.name() == config.topic)
+            .flat_map(|topic| topic.partitions())
+            .map(|partition| partition.id())
+            .collect();
+        Ok(Self {
+            consumer,
+            name: config.topic.clone(),
+            partitions,
+        })
+    }
+
+    /// Where each partition ends now.
+    pub fn ends(&self) -> Result<Ends, Error> {
+        let ends = self.partitions.iter().map(|partition| {
+            let (_, end) = self
+                .consumer
+                .fetch_watermarks(&self.name, *partition, PATIENCE)?;
+            Ok((*partition, end))
+        });
+        Ok(Ends(ends.collect::<Result<_, KafkaError>>()?))
+    }
+
+    /// Adds all events up to `last` to the evidence; those from `early` on are late.
+    pub fn read(&self, early: &Ends, last: &Ends, evidence: &mut Evidence) -> Result<(), Error> {
+        evidence.events.horizon_ms = i64::MIN;
+        let mut places = TopicPartitionList::new();
+        let mut left: HashMap<i32, i64> = HashMap::new();
+        let mut truncated: HashMap<i32, ()> = HashMap::new();
+        for (partition, end) in &last.0 {
+            let (first, _) = self
+                .consumer
+                .fetch_watermarks(&self.name, *partition, PATIENCE)?;
+            if first > 0 {
+                evidence.events.removed += first.cast_unsigned();
+                truncated.insert(*partition, ());
+            }
+            if first < *end {
+                places.add_partition_offset(&self.name, *partition, Offset::Beginning)?;
+                left.insert(*partition, *end);
+            } else if first > 0 {
+                // All that was there is gone, and nobody can say how old it was.
+                evidence.events.horizon_ms = i64::MAX;
+            }
+        }
+        self.consumer.assign(&places)?;
+        while !left.is_empty() {
+            let message = match self.consumer.poll(PATIENCE) {
+                Some(Ok(message)) => message,
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    left.remove(&partition);
+                    continue;
+                }
+                // The consumer connects again by itself; a broker that stays away is told by None.
+                Some(Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
+                ))) => continue,
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(Error::KafkaSilent(PATIENCE)),
+            };
+            let (partition, offset) = (message.partition(), message.offset());
+            let Some(end) = left.get(&partition).copied() else {
+                continue;
+            };
+            if offset < end {
+                if truncated.remove(&partition).is_some() {
+                    let first_ms = message.timestamp().to_millis().unwrap_or(i64::MAX);
+                    evidence.events.horizon_ms = evidence.events.horizon_ms.max(first_ms);
+                }
+                let early_end = early.0.get(&partition).copied().unwrap_or_default();
+                let place = if offset < early_end {
+                    Place::Early
+                } else {
+                    Place::Late
+                };
+                add(&message, place, evidence);
+            }
+            if offset + 1 >= end {
+                left.remove(&partition);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add(message: &BorrowedMessage<'_>, place: Place, evidence: &mut Evidence) {
+    evidence.events.in_kafka += 1;
+    let header = |name: &str| {
+        let mut headers = message.headers()?.iter();
+        let value = headers.find(|header| header.key == name)?.value?;
+        std::str::from_utf8(value).ok()
+    };
+    let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+    let added = match (key, header("ce_type"), header("ce_id")) {
+        (Some(key), Some(event_type), Some(event_id)) => evidence.add_event(Message {
+            key,
+            event_type,
+            event_id,
+            body: message.payload().unwrap_or_default(),
+            place,
+        }),
+        _ => Err("it has no key, no ce_type or no ce_id".to_owned()),
+    };
+    if let Err(problem) = added {
+        let (partition, offset) = (message.partition(), message.offset());
+        let told = format!("partition {partition}, offset {offset}: {problem}");
+        evidence.events.unreadable.push(told);
+    }
+}
+
+/// What the library would log, the audit says in its own words.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Quiet {}

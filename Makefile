@@ -50,6 +50,6 @@ lint: ## Check formatting, lints and docs
 fuzz: install ## Look for inputs that break the module; SECONDS=1200 looks for so long at each target
 	CARGO=$(CARGO) tests/fuzz/run $(SECONDS)
 
-bench: build ## Measure the pure cores, and the module on live servers
+bench: build ## Measure the pure cores, the module on live servers, and orders beside other designs
 	$(CARGO) bench -p holdfast-benches
 	@$(BUILT)/holdfast-bench

@@ -1,4 +1,5 @@
-//! `make bench`: what Holdfast's commands cost on a live server, beside the same done with Redis's own types.
+//! `make bench`: what Holdfast's commands cost on a live server, beside the same done with Redis's own types, and what
+//! its orders cost beside the usual ways to sell.
 //!
 //! All contenders of a comparison run in one go, in turns, so that whatever else the machine does meets all of them.
 //! The figures are printed and never judged.
@@ -8,6 +9,7 @@ mod due;
 mod growth;
 mod made_up;
 mod memory;
+mod orders;
 mod rounds;
 mod server;
 mod touch;
@@ -40,6 +42,8 @@ enum Part {
     Due,
     /// SESSION.TOUCH beside what it replaces.
     Touch,
+    /// Durable orders of one hot product: the lock design, one transaction an order, and Holdfast.
+    Orders,
 }
 
 fn main() -> Result<()> {
@@ -57,6 +61,7 @@ fn main() -> Result<()> {
             Part::Growth => growth::measure(args.count)?,
             Part::Due => due::measure(args.count)?,
             Part::Touch => touch::measure()?,
+            Part::Orders => orders::measure()?,
         }
         println!("  ({:.0} s)\n", began.elapsed().as_secs_f64());
     }

@@ -7,7 +7,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 STACK = $(BUILT)/holdfast-stack
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-matrix test-sanitizer lint fuzz bench
+.PHONY: help install build up demo status down test test-matrix test-sanitizer simulate lint fuzz bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -41,6 +41,10 @@ test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module 
 
 test-sanitizer: build ## Run the module's tests under valgrind
 	@CARGO=$(CARGO) tests/sanitizer/run
+
+simulate: ## Simulate millions of steps among servers that fail (STEPS, SEEDS, SEED), and walk every interleaving
+	$(CARGO) run --release -p holdfast-simulation -- --steps $(or $(STEPS),10000000) --seeds $(or $(SEEDS),4) $(if $(SEED),--seed $(SEED))
+	$(CARGO) test --release -p holdfast-simulation --test interleavings -- --include-ignored --nocapture --test-threads 1
 
 lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check

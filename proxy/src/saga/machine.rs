@@ -43,7 +43,9 @@ pub fn resume(found: Found) -> Step {
         Found::Undecided { overdue: false } => ask(0, 1),
         Found::Undecided { overdue: true } => to(State::Overdue, Effect::Ask { question: 1 }),
         Found::Committed => to(State::Confirming(Sale::Stands), Effect::Confirm),
-        Found::Aborted => release(Reason::Abandoned, Money::Possible),
+        // Called off by a confirmation or a reconciler that came before the row was written, it is
+        // PENDING still: repeating the abort gives it its end, and otherwise changes nothing.
+        Found::Aborted => abort(Reason::Abandoned, Money::Possible),
         Found::Cancelled => to(State::Confirming(Sale::Cancelled), Effect::Confirm),
     }
 }

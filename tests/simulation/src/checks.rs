@@ -1,0 +1,293 @@
+//! What must hold: after every step what that step could have broken, and at rest everything.
+//! The letters are those of the invariants in ARCHITECTURE.md.
+
+use holdfast_stock::{Command, Word};
+
+use crate::books;
+use crate::history::Subject;
+use crate::machine::{Answer, Reason};
+use crate::order::{self, OrderNo};
+use crate::servers::mysql::{Change, Key, Outcome, Reply, Status, Transaction};
+use crate::servers::provider::{Request, Standing};
+use crate::servers::redis::{Call, Refused, standing};
+use crate::world::World;
+
+impl World {
+    /// A transaction, and whether it was a legal one.
+    pub fn on_mysql(&mut self, transaction: &Transaction) -> Reply {
+        if let Transaction::Undo(log) = transaction {
+            let row = self.mysql.logs[*log];
+            self.books.stocked[row.sku] -= row.delta;
+        }
+        let reply = self.mysql.execute(transaction, self.control);
+        match transaction {
+            Transaction::Adjust(sku, delta) if reply == Reply::Done => {
+                self.books.stocked[*sku] += delta;
+                // Redis goes on promising what is gone until it is told.
+                self.books.promises_lost |= *delta < 0;
+            }
+            Transaction::Commit(order, _)
+            | Transaction::Abort(order, _)
+            | Transaction::Cancel(order, _)
+            | Transaction::RecordRefund(order) => self.check_history(*order),
+            _ => {}
+        }
+        if let Some(sku) = self.mysql.stock.iter().position(|stock| *stock < 0) {
+            let stock = self.mysql.stock[sku];
+            (self.books).breach(Subject::Sku(sku), || {
+                format!("A: stock of SKU {sku} is {stock} in MySQL")
+            });
+        }
+        reply
+    }
+
+    /// A command, and whether it may have done what it did.
+    pub fn on_redis(&mut self, call: &Call) -> Result<Word, Refused> {
+        let was_prepared = match call {
+            Call::One(sku, Command::Release { id }) => {
+                let now_ms = self.redis.clock(self.now_ms);
+                standing(self.redis.ledger(*sku), id, now_ms) == Some(Word::Prepared)
+            }
+            _ => false,
+        };
+        let answer = self.redis.call(call, self.now_ms);
+        match (call, &answer) {
+            (Call::One(_, Command::Confirm { id, .. }), Ok(Word::Confirmed)) => {
+                self.check_sale(order::order_of(id));
+            }
+            (Call::One(_, Command::Release { id }), Ok(Word::Released)) if was_prepared => {
+                self.check_release(order::order_of(id));
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// A request, and whether money moved more than once.
+    pub fn on_provider(&mut self, request: Request) -> Standing {
+        let answer = self.provider.ask(request);
+        let (Request::Authorise(order, _) | Request::Capture(order) | Request::Refund(order)) =
+            request;
+        self.check_money(order);
+        answer
+    }
+
+    /// Money is taken once, and given back once.
+    pub fn check_money(&mut self, order: OrderNo) {
+        let (captures, refunds) = self.provider.moved(order);
+        if captures > 1 || refunds > captures {
+            (self.books).breach(Subject::Order(order), || {
+                format!("money of order {order} was taken {captures} times, given back {refunds}")
+            });
+        }
+    }
+
+    /// A buyer who has paid is refused for stock only when Redis has lost what it promised, or an
+    /// operator has taken units away.
+    pub fn check_promise(&mut self, order: OrderNo) {
+        if !self.books.promises_lost {
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} was paid for and had no stock, though nothing was lost")
+            });
+        }
+    }
+
+    /// A buyer is told only what is true.
+    pub fn check_answer(&mut self, order: OrderNo, answer: Answer) {
+        let status = self.mysql.order(order).map(|row| row.status);
+        let was_sold =
+            (self.mysql.history.get(order)).is_some_and(|history| history.contains(&Change::Sold));
+        let is_true = match answer {
+            Answer::Confirmed => was_sold,
+            Answer::Refused(Reason::CancelledByShopper) => status != Some(Status::Confirmed),
+            // Another confirmation of the same checkout hold may have bought it.
+            Answer::Refused(reason) if books::is_of_the_request(reason) => {
+                self.orders[order].held_at_checkout || !was_sold
+            }
+            Answer::Refused(_) => !was_sold,
+            Answer::TooLate | Answer::Pending => true,
+        };
+        if !is_true {
+            (self.books).breach(Subject::Order(order), || {
+                format!("B: the buyer of order {order}, {status:?}, was told {answer:?}")
+            });
+        }
+    }
+
+    /// Redis counts as sold only what MySQL has sold.
+    fn check_sale(&mut self, order: Option<OrderNo>) {
+        let outcome = order.and_then(|order| self.mysql.outcome(order));
+        if outcome != Some(Outcome::Committed) {
+            (self.books).breach(order.map_or(Subject::Shop, Subject::Order), || {
+                format!("A: Redis has sold the units of order {order:?}, which is {outcome:?}")
+            });
+        }
+    }
+
+    /// Units whose sale is under way are offered again only when it can no longer happen.
+    fn check_release(&mut self, order: Option<OrderNo>) {
+        let Some(order) = order else {
+            return;
+        };
+        let outcome = self.mysql.outcome(order);
+        let status = self.mysql.order(order).map(|row| row.status);
+        let is_over = outcome == Some(Outcome::Aborted)
+            || matches!(status, Some(Status::Cancelled | Status::Refunded));
+        if !is_over && !self.books.was_given_up(order) {
+            (self.books).breach(Subject::Order(order), || {
+                format!("A: units of order {order}, which is {outcome:?}, were given back")
+            });
+        }
+    }
+
+    /// An order is decided once.
+    fn check_history(&mut self, order: OrderNo) {
+        use Change::{CalledOff, Recorded, Refunded, Returned, Sold};
+        let Some(history) = self.mysql.history.get(order) else {
+            return;
+        };
+        let legal = matches!(
+            history[..],
+            [] | [Recorded]
+                | [Recorded, Sold]
+                | [Recorded, Sold, Returned]
+                | [Recorded, Sold, Returned, Refunded]
+                | [Recorded, CalledOff(_)]
+                | [Recorded, CalledOff(_), Refunded]
+        );
+        if !legal {
+            let history = history.clone();
+            (self.books).breach(Subject::Order(order), || {
+                format!("E: order {order} went through {history:?}")
+            });
+        }
+    }
+
+    /// D, before the reconciler has been there: where Redis has lost nothing, it needs none.
+    pub fn check_counts_before_reconciling(&mut self) {
+        for sku in 0..self.mysql.stock.len() {
+            let on_hand = self.redis.ledger(sku).summary(self.now_ms).on_hand;
+            let waiting = self.mysql.logs.iter();
+            let waiting = waiting.filter(|row| row.sku == sku && !row.acknowledged);
+            let waiting: i64 = waiting.map(|row| row.delta).sum();
+            let stock = self.mysql.stock[sku] - waiting;
+            if !self.books.excused[sku] && on_hand as i64 != stock {
+                (self.books).breach(Subject::Sku(sku), || {
+                    format!("D: SKU {sku} has {stock} in MySQL and {on_hand} in Redis, which has lost nothing")
+                });
+            }
+        }
+    }
+
+    /// Everything, once all faults are over and nothing is left to do.
+    pub fn check_at_rest(&mut self) {
+        for sku in 0..self.mysql.stock.len() {
+            self.check_stock_at_rest(sku);
+        }
+        for order in 0..self.orders.len() {
+            self.check_order_at_rest(order);
+        }
+        if let Some(waiting) = self.mysql.outbox.first().copied() {
+            (self.books).breach(Subject::Shop, || {
+                format!("E: {waiting:?} still waits at rest")
+            });
+        }
+        if let Some(log) = self
+            .mysql
+            .logs
+            .iter()
+            .find(|row| !row.acknowledged)
+            .copied()
+        {
+            (self.books).breach(Subject::Shop, || {
+                format!("D: Redis was never told of {log:?}")
+            });
+        }
+        if !self.redis.replicas_agree() {
+            (self.books).breach(Subject::Shop, || {
+                "D: a replica that has every effect differs".to_owned()
+            });
+        }
+    }
+
+    fn check_stock_at_rest(&mut self, sku: usize) {
+        let mut sold = 0;
+        for (order, history) in self.mysql.history.iter().enumerate() {
+            let line = self.orders[order].lines.iter().find(|line| line.sku == sku);
+            let quantity = line.map_or(0, |line| line.quantity as i64);
+            let count = |change| history.iter().filter(|other| **other == change).count() as i64;
+            sold += quantity * (count(Change::Sold) - count(Change::Returned));
+        }
+        let (stock, stocked) = (self.mysql.stock[sku], self.books.stocked[sku]);
+        if stock != stocked - sold {
+            (self.books).breach(Subject::Sku(sku), || {
+                format!("A: of {stocked} of SKU {sku} {sold} are sold, and MySQL has {stock}")
+            });
+        }
+        let summary = self
+            .redis
+            .ledger(sku)
+            .summary(self.redis.clock(self.now_ms));
+        if summary.holds > 0 || summary.held > 0 {
+            (self.books).breach(Subject::Sku(sku), || {
+                format!("C: SKU {sku} is held at rest: {summary:?}")
+            });
+        }
+        if summary.on_hand as i64 != stock {
+            (self.books).breach(Subject::Sku(sku), || {
+                format!("D: SKU {sku} has {stock} in MySQL, and in Redis {summary:?}")
+            });
+        }
+    }
+
+    fn check_order_at_rest(&mut self, order: OrderNo) {
+        let history = self.mysql.history.get(order).cloned().unwrap_or_default();
+        let row = self.mysql.order(order);
+        let (status, settled) = (row.map(|row| row.status), row.is_none_or(|row| row.settled));
+        let is_sold = status == Some(Status::Confirmed);
+        let is_over = matches!(
+            status,
+            None | Some(Status::Confirmed | Status::Cancelled | Status::Expired | Status::Refunded)
+        );
+        if !is_over || !settled {
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} is {status:?} and settled is {settled} at rest: {history:?}")
+            });
+        }
+        if self.provider.may_have_money(order) && !is_sold {
+            let stands = self.provider.standing(order);
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} is {status:?} and its money {stands:?}")
+            });
+        }
+        if is_sold && !self.provider.has_money(order) {
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} is sold and not paid for")
+            });
+        }
+        let refused = self.books.was_refused(order);
+        if refused && is_sold {
+            (self.books).breach(Subject::Order(order), || {
+                format!("B: the buyer of order {order} was refused, and it is sold")
+            });
+        }
+        let is_cancelled =
+            history.contains(&Change::Returned) && self.books.was_cancelled_by_shopper(order);
+        if self.books.is_acknowledged(order) && !is_sold && !is_cancelled {
+            (self.books).breach(Subject::Order(order), || {
+                format!("B: order {order} was acknowledged and is {status:?}")
+            });
+        }
+        let told: Vec<_> = history.iter().flat_map(|change| change.events()).collect();
+        let consumed = self.kafka.consumed(Key::Order(order));
+        if !consumed
+            .iter()
+            .map(|event| &event.kind)
+            .eq(told.iter().copied())
+        {
+            (self.books).breach(Subject::Order(order), || {
+                format!("E: order {order} went through {history:?}, consumers saw {consumed:?}")
+            });
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What stands around a proxy, each modelled as far as the shop can notice.
+
+pub mod kafka;
+pub mod mysql;
+pub mod provider;
+pub mod redis;

@@ -159,7 +159,15 @@ impl Stack {
 
     /// Starts a further proxy on the same servers, with ports of its own.
     pub fn another_proxy(&self) -> Result<Proxy> {
-        let proxy = Proxy::configure(self.proxy_options.clone())?;
+        self.another_proxy_with(&[])
+    }
+
+    /// The same with further settings, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
+    pub fn another_proxy_with(&self, environment: &[(&str, &str)]) -> Result<Proxy> {
+        let mut options = self.proxy_options.clone();
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        options.environment.extend(environment.iter().map(owned));
+        let proxy = Proxy::configure(options)?;
         proxy.start()?;
         Ok(proxy)
     }

@@ -20,6 +20,10 @@ impl Config {
             ("http.body_timeout_ms", self.http.body_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
+            (
+                "redis.replica_acks_timeout_ms",
+                self.redis.replica_acks_timeout_ms,
+            ),
             ("mysql.acquire_timeout_ms", self.mysql.acquire_timeout_ms),
             ("payment.timeout_ms", self.payment.timeout_ms),
             (

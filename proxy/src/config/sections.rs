@@ -74,6 +74,11 @@ pub struct Redis {
     pub url: Secret,
     /// The deadline of one call, ms.
     pub timeout_ms: u64,
+    /// A hold waits until so many replicas have it; one that does not come so far is released and
+    /// answered with 503. 0: none is waited for.
+    pub replica_acks: u32,
+    /// For so long, ms.
+    pub replica_acks_timeout_ms: u64,
 }
 
 impl Default for Redis {
@@ -81,6 +86,8 @@ impl Default for Redis {
         Self {
             url: Secret("redis://127.0.0.1:6379".into()),
             timeout_ms: 500,
+            replica_acks: 0,
+            replica_acks_timeout_ms: 250,
         }
     }
 }

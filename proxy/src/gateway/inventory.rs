@@ -90,7 +90,8 @@ pub type Line<'a> = (&'a Sku, i64);
 
 impl Gateway {
     /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. A SKU that was never
-    /// stocked counts as out of stock.
+    /// stocked counts as out of stock. What is held has been acknowledged by `redis.replica_acks`
+    /// replicas; after [`Error::NotReplicated`] it is held all the same.
     pub async fn reserve_all(
         &self,
         hold: Uuid,
@@ -107,7 +108,7 @@ impl Gateway {
             command.arg(*quantity);
         }
         command.arg("PX").arg(ttl_ms);
-        match self.call(&command).await {
+        match self.reserve(&command).await {
             Err(error) if error.has_prefix("NOSUCHSTOCK") => self.explain_refusal(lines).await,
             other => other,
         }

@@ -5,6 +5,7 @@ pub mod carts;
 pub mod holds;
 pub mod inventory;
 mod reconciliation;
+mod replication;
 pub mod sessions;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Cmd, FromRedisValue, Pipeline, ServerErrorKind, Value};
 
 use crate::config;
+use replication::Replication;
 
 /// Why a call to Redis gave no answer. Commands carry ids, so any of them may be sent again.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,15 @@ pub enum Error {
         /// What went wrong.
         cause: String,
     },
+    /// The primary holds the units, and too few replicas have acknowledged that in time: a
+    /// failover may forget it. Release the hold, or ask for it again.
+    #[error("{replicas} replicas have the hold, and redis.replica_acks is {wanted}")]
+    NotReplicated {
+        /// How many have acknowledged it.
+        replicas: u32,
+        /// How many must have it.
+        wanted: u32,
+    },
 }
 
 impl Error {
@@ -56,6 +67,7 @@ impl Error {
 pub struct Gateway {
     connection: ConnectionManager,
     deadline: Duration,
+    replication: Option<Replication>,
 }
 
 impl Gateway {
@@ -67,17 +79,10 @@ impl Gateway {
     pub fn open(config: &config::Redis) -> Result<Self, redis::RedisError> {
         let deadline = Duration::from_millis(config.timeout_ms);
         let client = redis::Client::open(config.url.expose())?;
-        // The manager's own waiting is bounded by `call`; these only shape its reconnects.
-        let settings = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(deadline))
-            .set_response_timeout(Some(deadline))
-            .set_min_delay(Duration::from_millis(20))
-            .set_max_delay(Duration::from_millis(500));
-        let connection = client.get_connection_manager_lazy(settings)?;
         Ok(Self {
-            connection,
+            connection: manager(&client, deadline)?,
             deadline,
+            replication: Replication::open(&client, config)?,
         })
     }
 
@@ -125,6 +130,21 @@ impl Gateway {
     }
 }
 
+/// A connection that mends itself, and is made with its first command.
+fn manager(
+    client: &redis::Client,
+    deadline: Duration,
+) -> Result<ConnectionManager, redis::RedisError> {
+    // The manager's own waiting is bounded by who waits for it; these only shape its reconnects.
+    let settings = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_connection_timeout(Some(deadline))
+        .set_response_timeout(Some(deadline))
+        .set_min_delay(Duration::from_millis(20))
+        .set_max_delay(Duration::from_millis(500));
+    client.get_connection_manager_lazy(settings)
+}
+
 fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
     match error.kind() {
         redis::ErrorKind::Server(ServerErrorKind::BusyLoading) => not_done(command, error),
@@ -142,9 +162,13 @@ fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
 }
 
 fn not_done(command: &Cmd, error: &redis::RedisError) -> Error {
+    not_done_because(command, &error.to_string())
+}
+
+fn not_done_because(command: &Cmd, cause: &str) -> Error {
     Error::NotDone {
         command: name(command),
-        cause: error.to_string(),
+        cause: cause.to_owned(),
     }
 }
 

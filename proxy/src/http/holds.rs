@@ -48,7 +48,14 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     let id = Uuid::now_v7();
     let gateway = &call.app.gateway;
     gateway.write_hold(id, &hold, ttl_ms).await?;
-    let reservation = gateway.reserve_all(id, &lines(&hold), ttl_ms).await?;
+    let reservation = match gateway.reserve_all(id, &lines(&hold), ttl_ms).await {
+        Ok(reservation) => reservation,
+        Err(error) => {
+            // It may be held, and nobody will be told its id; what this misses, the deadline frees.
+            let _released = gateway.release_all(id, &lines(&hold)).await;
+            return Err(error.into());
+        }
+    };
     if reservation.word != Word::Reserved {
         gateway.forget_hold(id).await?;
         let order = Order::new(id, session.owner, hold.priced);

@@ -98,11 +98,25 @@ impl Shop {
 
     /// A guest who starts a session.
     pub async fn guest(&self) -> Result<Shopper> {
-        let request = self
-            .client
-            .post(format!("{}/v1/sessions", self.url))
-            .json(&json!({}));
-        let reply = send(request).await?;
+        self.start_session(&json!({})).await
+    }
+
+    /// Registers a user of this address, who has yet to log in.
+    pub async fn register(&self, email: &str) -> Result<()> {
+        let request = self.client.post(format!("{}/v1/users", self.url));
+        let reply = send(request.json(&credentials(email))).await?;
+        ensure!(reply.status == 201, "{email} cannot register: {reply:?}");
+        Ok(())
+    }
+
+    /// A registered user who logs in.
+    pub async fn log_in(&self, email: &str) -> Result<Shopper> {
+        self.start_session(&credentials(email)).await
+    }
+
+    async fn start_session(&self, form: &Value) -> Result<Shopper> {
+        let request = self.client.post(format!("{}/v1/sessions", self.url));
+        let reply = send(request.json(form)).await?;
         ensure!(reply.status == 201, "no session can be started: {reply:?}");
         let token = reply.body["token"]
             .as_str()
@@ -187,6 +201,10 @@ impl Shopper {
             .request(method, format!("{}{path}", self.url))
             .bearer_auth(&self.token)
     }
+}
+
+fn credentials(email: &str) -> Value {
+    json!({ "email": email, "password": "correct horse" })
 }
 
 /// Items as the API takes them.

@@ -38,6 +38,11 @@ impl Config {
             ("cart.ttl_ms", self.cart.ttl_ms),
             ("holds.ttl_ms", self.holds.ttl_ms),
             ("holds.checkout_ttl_ms", self.holds.checkout_ttl_ms),
+            ("idempotency.expiry_ms", self.idempotency.expiry_ms),
+            (
+                "idempotency.refusal_expiry_ms",
+                self.idempotency.refusal_expiry_ms,
+            ),
             ("recovery.interval_ms", self.recovery.interval_ms),
             ("recovery.lease_ms", self.recovery.lease_ms),
             ("reconcile.interval_ms", self.reconcile.interval_ms),

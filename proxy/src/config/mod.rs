@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use sections::{
-    Admin, Auth, Cart, Commit, Holds, Http, Kafka, Log, LogFormat, Mysql, Orders, Payment,
-    Reconcile, Recovery, Redis, Secret, Session,
+    Admin, Auth, Cart, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql, Orders,
+    Payment, Reconcile, Recovery, Redis, Secret, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -57,6 +57,8 @@ pub struct Config {
     pub holds: Holds,
     /// What a shopper may do with an order.
     pub orders: Orders,
+    /// How long requests with an Idempotency-Key are remembered.
+    pub idempotency: Idempotency,
     /// How sagas that nobody runs any more are found.
     pub recovery: Recovery,
     /// How the stock in Redis is kept to that of MySQL.

@@ -266,6 +266,38 @@ impl Default for Orders {
     }
 }
 
+/// How long requests with an Idempotency-Key are remembered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Idempotency {
+    /// The answer to one that led to something is given again for so long, ms.
+    pub expiry_ms: u64,
+    /// A refusal for want of stock is given again for so long, ms. It changed nothing, and a rush
+    /// has many.
+    pub refusal_expiry_ms: u64,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self {
+            expiry_ms: 86_400_000,
+            refusal_expiry_ms: 60_000,
+        }
+    }
+}
+
+impl Idempotency {
+    /// [`Idempotency::expiry_ms`].
+    pub fn expiry(&self) -> Duration {
+        Duration::from_millis(self.expiry_ms)
+    }
+
+    /// [`Idempotency::refusal_expiry_ms`].
+    pub fn refusal_expiry(&self) -> Duration {
+        Duration::from_millis(self.refusal_expiry_ms)
+    }
+}
+
 /// How sagas that nobody runs any more are found and finished.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -3,6 +3,7 @@
 
 pub mod carts;
 pub mod holds;
+pub mod idempotency;
 pub mod inventory;
 mod reconciliation;
 mod replication;

@@ -57,6 +57,7 @@ impl Token {
 }
 
 /// A live session, as it stood when this request touched it.
+#[derive(Debug, Clone)]
 pub struct Session {
     /// The last part of the session's key.
     pub id: String,
@@ -80,9 +81,12 @@ impl Call {
             .and_then(Token::parse)
     }
 
-    /// The session of this request; it is touched, so it lives on and the view is counted.
+    /// The session of this request; it is touched once, so it lives on and the view is counted.
     pub async fn session(&self) -> Result<Session, Problem> {
-        self.session_viewing(None, None).await
+        let touched = self
+            .session
+            .get_or_try_init(|| self.session_viewing(None, None));
+        touched.await.cloned()
     }
 
     /// As [`Call::session`], and records the page and the item that were viewed.

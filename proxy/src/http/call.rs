@@ -8,10 +8,13 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
+use super::auth::Session;
 use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::catalogue::Sku;
+use crate::store::committer::IdempotencyKey;
 
 /// The request, the parameters of its path, and the application that serves it.
 pub struct Call {
@@ -19,8 +22,12 @@ pub struct Call {
     pub app: Arc<App>,
     /// Method, path and headers.
     pub head: Parts,
+    /// The Idempotency-Key under which the request is done, if it has one.
+    pub idempotency_key: Option<IdempotencyKey>,
+    pub(super) session: OnceCell<Session>,
     params: Vec<(String, String)>,
     body: Incoming,
+    read: Option<Bytes>,
 }
 
 impl Call {
@@ -29,8 +36,11 @@ impl Call {
         Self {
             app,
             head,
+            idempotency_key: None,
+            session: OnceCell::new(),
             params,
             body,
+            read: None,
         }
     }
 
@@ -88,8 +98,17 @@ impl Call {
         serde_json::from_slice(&body).map_err(|error| invalid_body(&error))
     }
 
-    /// The body as it was sent.
+    /// The body as it was sent, which arrives once and may be read again.
     pub async fn read_body(&mut self) -> Result<Bytes, Problem> {
+        if let Some(body) = &self.read {
+            return Ok(body.clone());
+        }
+        let body = self.receive_body().await?;
+        self.read = Some(body.clone());
+        Ok(body)
+    }
+
+    async fn receive_body(&mut self) -> Result<Bytes, Problem> {
         let limit = self.app.config.http.max_body_bytes as usize;
         let too_large = || {
             Problem::new(

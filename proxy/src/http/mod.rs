@@ -5,6 +5,7 @@ pub mod auth;
 pub mod call;
 pub mod carts;
 pub mod holds;
+pub mod idempotency;
 pub mod orders;
 pub mod problem;
 pub mod products;

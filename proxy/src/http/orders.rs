@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue, LOCATION};
+use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::auth::Session;
+use super::idempotency::{REPLAYED, mismatch};
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
 use crate::gateway::inventory::Outcome;
@@ -40,7 +40,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
     let session = call.session().await?;
     let form: OrderForm = call.json().await?;
     let card = form.payment.checked()?.to_owned();
-    let key = idempotency_key(&call, &form)?;
+    let key = call.idempotency_key.clone();
     if let Some(key) = &key
         && let Some(answer) = replay(&call, &session, key).await?
     {
@@ -253,10 +253,9 @@ pub(super) fn tell_again(order: &Order) -> HttpAnswer {
             Problem::new(Kind::HoldEnded, detail).into_response()
         }
     };
-    let name = HeaderName::from_static("idempotency-replayed");
     answer
         .headers_mut()
-        .insert(name, HeaderValue::from_static("true"));
+        .insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(answer)
 }
 
@@ -358,26 +357,6 @@ async fn cart_items(call: &Call, session: &Session) -> Result<Vec<Item>, Problem
         .collect())
 }
 
-/// The Idempotency-Key of the request (draft-ietf-httpapi-idempotency-key-header), with the hash
-/// of what was asked for.
-fn idempotency_key(call: &Call, form: &OrderForm) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(header) = call.head.headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = header.to_str().unwrap_or_default().trim().trim_matches('"');
-    if key.is_empty() || key.len() > 255 {
-        return Err(Problem::new(
-            Kind::InvalidValue,
-            "Idempotency-Key must have 1 to 255 ASCII characters",
-        ));
-    }
-    let asked = serde_json::to_vec(form).map_err(Problem::internal)?;
-    Ok(Some(IdempotencyKey {
-        key: key.to_owned(),
-        request_hash: Sha256::digest(asked).into(),
-    }))
-}
-
 /// The answer of an earlier request with the same key, if it led to anything that stands.
 async fn replay(
     call: &Call,
@@ -389,10 +368,7 @@ async fn replay(
         return Ok(None);
     };
     if known.request_hash != key.request_hash {
-        return Err(Problem::new(
-            Kind::Mismatch,
-            "this Idempotency-Key was used for a different order",
-        ));
+        return Err(mismatch());
     }
     let Some(order) = store.order(known.order_id).await? else {
         return Ok(None);

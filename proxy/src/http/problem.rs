@@ -257,7 +257,7 @@ impl Problem {
     /// A problem with a sentence for the caller.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let headers = match kind {
-            Kind::Overloaded | Kind::Unavailable => {
+            Kind::Overloaded | Kind::Unavailable | Kind::RequestInFlight => {
                 vec![(RETRY_AFTER, HeaderValue::from_static("1"))]
             }
             _ => Vec::new(),

@@ -7,8 +7,8 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response};
 
 use super::{
-    Answer, Body, Call, Kind, Problem, carts, holds, orders, products, sessions, stock, users,
-    webhooks,
+    Answer, Body, Call, Kind, Problem, carts, holds, idempotency, orders, products, sessions,
+    stock, users, webhooks,
 };
 use crate::app::App;
 
@@ -41,6 +41,16 @@ enum Route {
     SetStock,
     AdjustStock,
     PaymentWebhook,
+}
+
+impl Route {
+    /// True for what must not be done twice when it is asked twice: it takes an Idempotency-Key.
+    fn buys(self) -> bool {
+        matches!(
+            self,
+            Route::PlaceOrder | Route::CancelOrder | Route::TakeHold | Route::ConfirmHold
+        )
+    }
 }
 
 const ROUTES: &[(Method, &str, Route)] = &[
@@ -131,7 +141,12 @@ impl Router {
     async fn dispatch(&self, app: Arc<App>, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
         let (route, params) = self.find(&head.method, head.uri.path())?;
-        handle(route, Call::new(app, head, params, body)).await
+        let call = Call::new(app, head, params, body);
+        if route.buys() {
+            idempotency::once(call, |call| handle(route, call)).await
+        } else {
+            handle(route, call).await
+        }
     }
 
     fn find(&self, method: &Method, path: &str) -> Result<(Route, Vec<(String, String)>), Problem> {

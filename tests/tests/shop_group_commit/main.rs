@@ -334,6 +334,7 @@ async fn of_one_idempotency_key_the_first_order_is_recorded() -> Result<()> {
     let key = IdempotencyKey {
         key: "once".into(),
         request_hash: [7; 32],
+        expiry_ms: 60_000,
     };
     let orders: Vec<Order> = (0..40)
         .map(|_| Order {

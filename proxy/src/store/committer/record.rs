@@ -23,6 +23,8 @@ pub struct IdempotencyKey {
     pub key: String,
     /// SHA-256 of what was asked for.
     pub request_hash: [u8; 32],
+    /// How long it is remembered, ms.
+    pub expiry_ms: u64,
 }
 
 /// What became of writing down a new order.
@@ -153,7 +155,9 @@ async fn insert(
                 .push_bind(&key.key)
                 .push_bind(key.request_hash.as_slice())
                 .push_bind(order)
-                .push("NOW(3) + INTERVAL 1 DAY");
+                .push("NOW(3) + INTERVAL ")
+                .push_bind_unseparated(key.expiry_ms)
+                .push_unseparated(" * 1000 MICROSECOND");
         });
         insert.build().execute(&mut **transaction).await?;
     }

@@ -5,9 +5,12 @@ CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 # Where cargo builds, so that a target folder of one's own is found again.
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 STACK = $(BUILT)/holdfast-stack
+# What is replayed under faults: the Online Retail file; a small made-up one where it is absent.
+RETAIL ?= ../shared/data/online-retail.csv
+FAULTS ?= 52
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-matrix test-sanitizer simulate lint fuzz bench
+.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer simulate lint fuzz bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -35,6 +38,10 @@ down: ## Stop the stack; its data stays
 test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, and run every test
 	$(CARGO) test --release --workspace
 	@CARGO=$(CARGO) tests/matrix.sh
+
+test-faults: build ## Kill the servers of a shop under load, FAULTS=52 times, and look whether anything was lost
+	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_RETAIL=$(wildcard $(RETAIL)) \
+	$(CARGO) test --release -p holdfast-tests --test shop_faults -- --nocapture
 
 test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module on each
 	@tests/fetch-servers.sh && CARGO=$(CARGO) tests/matrix.sh --all

@@ -233,7 +233,7 @@ impl Books {
 }
 
 /// The events that an order which ended so must have: one without a row was refused for stock.
-fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'static str> {
+pub fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'static str> {
     let Some(order) = order else {
         return REFUSED.to_vec();
     };

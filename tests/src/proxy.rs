@@ -33,6 +33,8 @@ pub struct ProxyOptions {
     pub payment_api_key_file: Option<PathBuf>,
     /// The file with what the provider signs its webhooks with.
     pub webhook_secret_file: Option<PathBuf>,
+    /// The operator's token, which the proxies of one shop share; one of its own when absent.
+    pub operator_token: Option<String>,
     /// Further settings as environment variables, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub environment: Vec<(String, String)>,
 }
@@ -61,6 +63,9 @@ impl Proxy {
         };
         let http_port = port("http", options.http_port)?;
         let admin_port = port("admin", options.admin_port)?;
+        if let Some(shared) = &options.operator_token {
+            home.write_private("operator-token", shared)?;
+        }
         let operator_token = home.secret("operator-token")?;
         let text = configuration(&options, &home, http_port, admin_port);
         let unchanged =
@@ -145,6 +150,11 @@ impl Proxy {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let value = line.with_context(|| format!("there is no metric {name}"))?;
         Ok(value.parse()?)
+    }
+
+    /// The port of `/readyz`.
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
     }
 
     /// The bearer token of the operator.

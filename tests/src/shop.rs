@@ -184,8 +184,13 @@ impl Shopper {
 
     /// The same session at another proxy.
     pub fn at(&self, proxy: &Proxy) -> Shopper {
+        self.at_url(&proxy.url())
+    }
+
+    /// The same session at the proxy of this URL.
+    pub fn at_url(&self, url: &str) -> Shopper {
         Shopper {
-            url: proxy.url(),
+            url: url.to_owned(),
             ..self.clone()
         }
     }

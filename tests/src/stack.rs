@@ -167,6 +167,7 @@ impl Stack {
         let mut options = self.proxy_options.clone();
         let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
         options.environment.extend(environment.iter().map(owned));
+        options.operator_token = Some(self.proxy.operator_token().to_owned());
         let proxy = Proxy::configure(options)?;
         proxy.start()?;
         Ok(proxy)

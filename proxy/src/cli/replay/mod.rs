@@ -44,9 +44,11 @@ use shopper::Shopper;
 pub(super) struct Options {
     /// The CSV file, UTF-8; a byte-order mark is allowed. Its products must have been imported.
     file: PathBuf,
-    /// Where the shop's API is [default: http.listen of the configuration].
+    /// Where the shop's API is [default: http.listen of the configuration]. Given several times,
+    /// once for each proxy of the shop: requests go to one after the other, and one that got no
+    /// answer is sent again to the next.
     #[arg(long, value_name = "URL")]
-    url: Option<reqwest::Url>,
+    url: Vec<reqwest::Url>,
     /// Invoices on their way at once; they are started in the order of the file.
     #[arg(long, value_name = "INVOICES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -117,7 +119,7 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
     }
     eprint!("{}", malformed_rows(&workload.malformed));
     let shop = Shop::new(
-        url(config, options)?,
+        urls(config, options)?,
         Duration::from_secs(options.patience),
         operator_token,
     )?;
@@ -145,7 +147,7 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
     let report = Report {
         run_id,
         file: options.file.display().to_string(),
-        url: shopper.shop().url().to_string(),
+        url: shopper.shop().place(),
         elapsed: started.elapsed(),
         currency: shopper.currency(),
         counts,
@@ -175,14 +177,20 @@ fn leave_out_returns(workload: &mut Workload) {
 }
 
 /// Where the shop is: as told, or where this configuration would open it.
-fn url(config: &Config, options: &Options) -> anyhow::Result<reqwest::Url> {
-    if let Some(url) = &options.url {
-        ensure!(
-            url.scheme() == "http",
-            "--url must begin with http://, not '{}'",
-            url.scheme()
-        );
-        return Ok(url.clone());
+fn urls(config: &Config, options: &Options) -> anyhow::Result<Vec<reqwest::Url>> {
+    if let [first, ..] = options.url.as_slice() {
+        for url in &options.url {
+            ensure!(
+                url.scheme() == "http",
+                "--url must begin with http://, not '{}'",
+                url.scheme()
+            );
+            ensure!(
+                url.path() == first.path(),
+                "proxies of one shop have one path; '{first}' and '{url}' differ"
+            );
+        }
+        return Ok(options.url.clone());
     }
     let mut listen = config.http.listen;
     // An address to listen on everywhere is none to connect to.
@@ -197,9 +205,8 @@ fn url(config: &Config, options: &Options) -> anyhow::Result<reqwest::Url> {
         listen.port() != 0,
         "http.listen names no port; say where the shop is with --url"
     );
-    format!("http://{listen}")
-        .parse()
-        .context("http.listen makes no URL")
+    let url = format!("http://{listen}").parse();
+    Ok(vec![url.context("http.listen makes no URL")?])
 }
 
 /// Twelve random hex digits: two replays never share an idempotency key, and the key of a return

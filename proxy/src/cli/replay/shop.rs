@@ -1,11 +1,11 @@
 //! The shop as its clients see it: HTTP, with patience. A request that got no answer is sent again
 //! until it is known what came of it, which is safe because each carries an id of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, Request, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -41,7 +41,10 @@ pub(super) struct Unknown(pub String);
 /// The API of one shop.
 pub(super) struct Shop {
     client: Client,
-    url: Url,
+    /// One for each proxy, at least one; they differ in host and port only.
+    urls: Vec<Url>,
+    /// Counts attempts: each goes to the next proxy.
+    turn: AtomicUsize,
     patience: Duration,
     operator_token: Option<Secret>,
     opened: Instant,
@@ -50,9 +53,9 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    /// The shop at `url`; a request is repeated for as long as `patience`.
+    /// The shop whose proxies are at `urls`; a request is repeated for as long as `patience`.
     pub fn new(
-        url: Url,
+        urls: Vec<Url>,
         patience: Duration,
         operator_token: Option<Secret>,
     ) -> anyhow::Result<Self> {
@@ -63,7 +66,8 @@ impl Shop {
         let (opened, last_heard_ms) = (Instant::now(), AtomicU64::new(0));
         Ok(Self {
             client,
-            url,
+            urls,
+            turn: AtomicUsize::new(0),
             patience,
             operator_token,
             opened,
@@ -72,8 +76,9 @@ impl Shop {
     }
 
     /// Where it is.
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn place(&self) -> String {
+        let urls: Vec<&str> = self.urls.iter().map(Url::as_str).collect();
+        urls.join(", ")
     }
 
     /// How long a request is repeated.
@@ -85,24 +90,19 @@ impl Shop {
     pub async fn wait_until_open(&self) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            let knock = self
-                .client
-                .get(self.at("/v1/products?limit=1"))
-                .send()
-                .await;
-            match knock {
-                Ok(answer) if !answer.status().is_server_error() => return Ok(()),
+            let knock = self.client.get(self.at("/v1/products?limit=1"));
+            match self.try_once(&knock).await {
+                Ok((status, _)) if !status.is_server_error() => return Ok(()),
                 _ if started.elapsed() < OPENING => sleep(FIRST_PAUSE).await,
-                Ok(answer) => bail!(
-                    "the shop at {} is not ready: it answers {}",
-                    self.url,
-                    answer.status()
+                Ok((status, _)) => bail!(
+                    "the shop at {} is not ready: it answers {status}",
+                    self.place(),
                 ),
                 Err(error) => {
                     let error = root_cause(&error);
                     bail!(
                         "no shop answers at {} ({error}); open it with 'holdfast serve', or say where it is with --url",
-                        self.url
+                        self.place()
                     )
                 }
             }
@@ -135,7 +135,7 @@ impl Shop {
         let mut pause = FIRST_PAUSE;
         let mut maybe_heard = false;
         loop {
-            let seen = match try_once(&request).await {
+            let seen = match self.try_once(&request).await {
                 Ok((status, body)) => {
                     self.heard();
                     if status.is_success() {
@@ -168,12 +168,40 @@ impl Shop {
 
     /// Sends a request once, for what does not matter much.
     pub async fn attempt(&self, request: RequestBuilder) -> bool {
-        let answered = try_once(&request).await;
+        let answered = self.try_once(&request).await;
         matches!(answered, Ok((status, _)) if status.is_success())
     }
 
+    /// Any proxy: each attempt is told anew which one.
     fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url.as_str().trim_end_matches('/'))
+        let first = self.urls.first().map_or("", Url::as_str);
+        format!("{}{path}", first.trim_end_matches('/'))
+    }
+
+    async fn try_once(&self, request: &RequestBuilder) -> reqwest::Result<(StatusCode, Value)> {
+        // Bodies here are bytes in memory, which can be cloned; a body that cannot would be a fault.
+        let Some(request) = request.try_clone() else {
+            unreachable!("the body of a request is no stream")
+        };
+        let mut request = request.build()?;
+        self.direct(&mut request);
+        let answer = self.client.execute(request).await?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    /// Sends the request to the proxy whose turn it is.
+    fn direct(&self, request: &mut Request) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let place = turn.checked_rem(self.urls.len());
+        let Some(proxy) = place.and_then(|place| self.urls.get(place)) else {
+            return;
+        };
+        let (host, port) = (proxy.host_str(), proxy.port());
+        // Both are parts of a URL of the same scheme, which this one takes.
+        let _ = request.url_mut().set_host(host);
+        let _ = request.url_mut().set_port(port);
     }
 
     fn heard(&self) {
@@ -187,17 +215,6 @@ impl Shop {
         let last_heard = Duration::from_millis(self.last_heard_ms.load(Ordering::Relaxed));
         self.opened.elapsed().saturating_sub(last_heard)
     }
-}
-
-async fn try_once(request: &RequestBuilder) -> reqwest::Result<(StatusCode, Value)> {
-    // Bodies here are bytes in memory, which can be cloned; a body that cannot would be a fault.
-    let Some(request) = request.try_clone() else {
-        unreachable!("the body of a request is no stream")
-    };
-    let answer = request.send().await?;
-    let status = answer.status();
-    let body = answer.bytes().await?;
-    Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
 /// The last part of the problem's type (RFC 9457), or the status where there is none.

@@ -1,0 +1,65 @@
+//! The table of faults, for people.
+
+use std::time::Duration;
+
+use super::schedule::Fault;
+
+/// What one fault cost.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    /// What was done.
+    pub fault: Fault,
+    /// When, since the load began.
+    pub at: Duration,
+    /// Requests of clients on their way when the server was killed.
+    pub requests: usize,
+    /// Orders that were not settled then; `None` when the database was away itself.
+    pub orders: Option<usize>,
+    /// From the kill until the server answered again.
+    pub back: Duration,
+    /// From the kill until the server was back and every proxy ready.
+    pub ready: Duration,
+    /// From the kill until those orders were settled.
+    pub settled: Option<Duration>,
+    /// From the kill to the first 201 for a request that was sent after it.
+    pub sold: Option<Duration>,
+}
+
+/// A line for each fault.
+pub fn table(costs: &[Cost]) -> String {
+    let mut text = format!(
+        "{:>3}  {:>7}  {:<8}  {:>7}  {:>8}  {:>9}  {:>7}  {:>7}  {:>9}  {:>9}\n",
+        "",
+        "at s",
+        "killed",
+        "away s",
+        "requests",
+        "in flight",
+        "back s",
+        "ready s",
+        "settled s",
+        "first 201"
+    );
+    for (number, cost) in costs.iter().enumerate() {
+        let overlap = if cost.fault.is_overlapped { " *" } else { "" };
+        text += &format!(
+            "{:>3}  {:>7}  {:<8}  {:>7}  {:>8}  {:>9}  {:>7}  {:>7}  {:>9}  {:>9}{overlap}\n",
+            number + 1,
+            seconds(cost.at),
+            cost.fault.target.to_string(),
+            seconds(cost.fault.downtime),
+            cost.requests,
+            cost.orders
+                .map_or("?".to_owned(), |orders| orders.to_string()),
+            seconds(cost.back),
+            seconds(cost.ready),
+            cost.settled.map_or("?".to_owned(), seconds),
+            cost.sold.map_or("never".to_owned(), seconds),
+        );
+    }
+    text + "* the next fault came before this one was over\n"
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64())
+}

@@ -1,6 +1,6 @@
 //! The truth: MySQL, one file a table.
 
-mod admission;
+pub mod admission;
 pub mod cancellation;
 pub mod committer;
 pub mod inventory_logs;

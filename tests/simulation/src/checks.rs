@@ -30,15 +30,38 @@ impl World {
             | Transaction::Abort(order, _)
             | Transaction::Cancel(order, _)
             | Transaction::RecordRefund(order) => self.check_history(*order),
+            Transaction::Batch(batch) => {
+                for transaction in batch {
+                    if let Transaction::Commit(order, _) = transaction {
+                        self.check_history(*order);
+                    }
+                }
+            }
             _ => {}
         }
+        self.check_stock();
+        reply
+    }
+
+    /// A batch, and whether it was a legal one.
+    pub fn on_mysql_all(&mut self, batch: &[Transaction]) -> Vec<Reply> {
+        let replies = self.mysql.execute_all(batch, self.control);
+        for transaction in batch {
+            if let Transaction::Commit(order, _) = transaction {
+                self.check_history(*order);
+            }
+        }
+        self.check_stock();
+        replies
+    }
+
+    fn check_stock(&mut self) {
         if let Some(sku) = self.mysql.stock.iter().position(|stock| *stock < 0) {
             let stock = self.mysql.stock[sku];
             (self.books).breach(Subject::Sku(sku), || {
                 format!("A: stock of SKU {sku} is {stock} in MySQL")
             });
         }
-        reply
     }
 
     /// A command, and whether it may have done what it did.

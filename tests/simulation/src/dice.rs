@@ -5,7 +5,7 @@ use fastrand::Rng;
 use holdfast_stock::Retention;
 
 use crate::order::{Card, Lines, MOST_LINES};
-use crate::world::{Action, Fault, PATIENCE_MS, TAKEN_AGAIN_MS, World};
+use crate::world::{Action, Batch, Fault, PATIENCE_MS, TAKEN_AGAIN_MS, World};
 
 /// No shop stands still for longer: Redis remembers what it has adjusted for a week, and every
 /// proxy asks for what it has not acknowledged each second.
@@ -23,6 +23,7 @@ pub struct Weather {
     lag: u32,
     poison: u32,
     cancel: u32,
+    kafka_is_away: bool,
     write_off: bool,
     give_up: bool,
     odd_cards: u32,
@@ -54,13 +55,14 @@ impl Weather {
             poison: sometimes(100),
             cancel: sometimes(60),
             odd_cards: sometimes(800),
+            kafka_is_away: rng.u32(0..4) == 0,
             write_off: rng.bool(),
             give_up: rng.bool(),
             skus: rng.usize(1..=3),
-            stock: if rng.bool() {
-                rng.u64(1..=5)
-            } else {
-                rng.u64(5..=60)
+            // Where there is enough for everybody, more can go wrong than that it runs out.
+            stock: match rng.u32(0..3) {
+                0 => rng.u64(1..=5),
+                _ => rng.u64(20..=120),
             },
             proxies: rng.usize(2..=3),
             orders: rng.usize(2..=60),
@@ -73,7 +75,8 @@ impl Weather {
             return disaster;
         }
         match rng.u32(0..100) {
-            0..60 => self.step(world, rng),
+            0..53 => self.step(world, rng),
+            53..60 => self.write(rng),
             60..68 => Action::Wait(rng.u64(0..200)),
             68..74 => self.shopper(world, rng),
             74..78 => Action::Renew {
@@ -84,6 +87,7 @@ impl Weather {
                 most: rng.usize(1..8),
             },
             82..88 => self.network(world, rng),
+            88..92 if self.kafka_is_away => Action::Wait(1),
             88..92 => self.relay(rng),
             92..96 => self.reconcile(rng),
             96..98 => self.provider(world, rng),
@@ -159,6 +163,20 @@ impl Weather {
         };
         let fault = self.fault(rng);
         Action::Step { proxy, saga, fault }
+    }
+
+    fn write(&self, rng: &mut Rng) -> Action {
+        let batch = if rng.bool() {
+            Batch::Record
+        } else {
+            Batch::Commit
+        };
+        Action::Write {
+            proxy: self.proxy(rng),
+            batch,
+            most: rng.usize(1..=8),
+            fault: self.fault(rng),
+        }
     }
 
     fn fault(&self, rng: &mut Rng) -> Fault {

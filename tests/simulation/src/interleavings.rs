@@ -89,6 +89,8 @@ impl Model for Smallest {
 
     fn init_states(&self) -> Vec<Shared> {
         let mut world = World::new(&[1], 2, self.control);
+        // A batch of one is a transaction like any other.
+        world.group_commit = false;
         for proxy in 0..2 {
             world.act(Action::Buy {
                 proxy,

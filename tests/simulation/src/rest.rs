@@ -4,7 +4,7 @@ use crate::order::SkuNo;
 use crate::proxy::reconciler;
 use crate::servers::mysql::Status;
 use crate::simulation::{Breach, Simulation};
-use crate::world::{Action, CHECKOUT_HOLD_MS, Fault};
+use crate::world::{Action, Batch, CHECKOUT_HOLD_MS, Fault};
 
 /// Rounds after which what is not at rest never will be.
 const ROUNDS: usize = 40;
@@ -96,6 +96,16 @@ impl Simulation {
                     saga: 0,
                     fault: Fault::None,
                 })?;
+                for batch in [Batch::Record, Batch::Commit] {
+                    if !self.world.proxies[proxy].queue(batch).is_empty() {
+                        self.act(Action::Write {
+                            proxy,
+                            batch,
+                            most: usize::MAX,
+                            fault: Fault::None,
+                        })?;
+                    }
+                }
                 // A control may leave a transaction behind.
                 self.finish_calls()?;
                 calls += 1;

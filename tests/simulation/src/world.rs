@@ -58,6 +58,8 @@ pub struct World {
     pub control: Option<Control>,
     /// How many sagas there have been.
     pub sagas: u64,
+    /// Whether orders are recorded and confirmed in batches, or each by itself.
+    pub group_commit: bool,
 }
 
 /// A command that may arrive late.
@@ -88,6 +90,15 @@ pub enum Fault {
     Refused,
     /// The store loses its connection at COMMIT and does it again by itself.
     Again,
+}
+
+/// What is written for many sagas at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Batch {
+    /// New orders.
+    Record,
+    /// Paid ones.
+    Commit,
 }
 
 /// Something that happens.
@@ -123,6 +134,13 @@ pub enum Action {
     Step {
         proxy: usize,
         saga: usize,
+        fault: Fault,
+    },
+    /// A proxy writes what its sagas wait for.
+    Write {
+        proxy: usize,
+        batch: Batch,
+        most: usize,
         fault: Fault,
     },
     /// A proxy keeps its sagas.
@@ -193,6 +211,7 @@ impl World {
             books: Books::new(stock),
             control,
             sagas: 0,
+            group_commit: true,
         }
     }
 
@@ -213,6 +232,12 @@ impl World {
             Action::ReleaseHold { order, fault } => self.release_hold(order, fault),
             Action::Cancel { proxy, order } => self.cancel(proxy, order),
             Action::Step { proxy, saga, fault } => self.step(proxy, saga, fault),
+            Action::Write {
+                proxy,
+                batch,
+                most,
+                fault,
+            } => self.write(proxy, batch, most, fault),
             Action::Renew { proxy } => self.renew(proxy),
             Action::Recover { proxy, most } => self.recover(proxy, most),
             Action::Crash { proxy } => self.proxies[proxy] = Proxy::default(),

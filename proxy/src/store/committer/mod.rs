@@ -10,7 +10,7 @@ mod pieces;
 mod queue;
 mod record;
 mod settle;
-mod sift;
+pub mod sift;
 mod trouble;
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::order::{Card, OrderNo};
 use crate::servers::mysql::{self, Reply, Transaction};
 use crate::servers::provider::{Request, Standing};
 use crate::servers::redis::{Call, Refused};
-use crate::world::{Fault, HOLD_MS, LEASE_MS, Message, TAKEN_AGAIN_MS, World};
+use crate::world::{Batch, Fault, HOLD_MS, LEASE_MS, Message, TAKEN_AGAIN_MS, World};
 
 /// A running saga.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub struct Saga {
     line: usize,
     /// A line of the present effect was refused.
     refused: bool,
+    /// What the batch came to in which this saga waits.
+    pub answer: Option<Input>,
+    /// It waits for a batch.
+    waits: bool,
     card: Option<Card>,
     created_ms: u64,
 }
@@ -38,6 +42,7 @@ impl Hash for Saga {
         let number = self.card.map(|_| self.number);
         (number, self.order, self.state, &self.effects).hash(state);
         (self.line, self.refused, self.card, self.created_ms).hash(state);
+        (self.answer, self.waits).hash(state);
     }
 }
 
@@ -67,6 +72,8 @@ impl Saga {
             effects: first.effects,
             line: 0,
             refused: false,
+            answer: None,
+            waits: false,
             card,
             created_ms,
         }
@@ -85,7 +92,7 @@ impl World {
             return;
         }
         let mut running = self.proxies[proxy].sagas.swap_remove(saga);
-        let ended = self.go_on(&mut running, fault);
+        let ended = self.go_on(proxy, &mut running, fault);
         if !ended {
             let sagas = &mut self.proxies[proxy].sagas;
             sagas.push(running);
@@ -95,10 +102,14 @@ impl World {
     }
 
     /// True when the saga has ended.
-    fn go_on(&mut self, saga: &mut Saga, fault: Fault) -> bool {
+    fn go_on(&mut self, proxy: usize, saga: &mut Saga, fault: Fault) -> bool {
         let mut input = Input::Done;
         if let Some(effect) = saga.effect() {
-            match self.perform(saga, effect, fault) {
+            let done = match Batch::of(effect) {
+                Some(batch) if self.group_commit => self.wait(proxy, saga, batch, fault),
+                _ => self.perform(saga, effect, fault),
+            };
+            match done {
                 Done::Blocked => return false,
                 Done::MoreLines => {
                     saga.line += 1;
@@ -125,21 +136,39 @@ impl World {
         saga.state == State::Finished && saga.effects.is_empty()
     }
 
+    /// A saga stands in its proxy's queue until the batch is written in which its order is.
+    fn wait(&mut self, proxy: usize, saga: &mut Saga, batch: Batch, fault: Fault) -> Done {
+        if let Some(answer) = saga.answer.take() {
+            saga.waits = false;
+            return Done::With(answer);
+        }
+        if !saga.waits {
+            if batch == Batch::Record && fault == Fault::NotSent {
+                return Done::With(Input::Shed);
+            }
+            saga.waits = true;
+            self.proxies[proxy].queue_mut(batch).push(saga.number);
+        }
+        Done::Blocked
+    }
+
+    /// The transaction that writes a saga's order down.
+    pub fn recording(&self, saga: &Saga) -> Transaction {
+        Transaction::Record {
+            order: saga.order,
+            saga: saga.number,
+            key: self.orders[saga.order].key,
+            lines: self.orders[saga.order].lines,
+            created_ms: saga.created_ms,
+            lease_until_ms: self.now_ms + LEASE_MS,
+        }
+    }
+
     fn perform(&mut self, saga: &mut Saga, effect: Effect, fault: Fault) -> Done {
         let order = saga.order;
         match effect {
             Effect::Reserve => Done::With(self.reserve(saga, fault)),
-            Effect::Record => self.transact(
-                Transaction::Record {
-                    order,
-                    saga: saga.number,
-                    key: self.orders[order].key,
-                    lines: self.orders[order].lines,
-                    created_ms: saga.created_ms,
-                    lease_until_ms: self.now_ms + LEASE_MS,
-                },
-                fault,
-            ),
+            Effect::Record => self.transact(self.recording(saga), fault),
             Effect::Prepare => self.prepare(saga, fault),
             Effect::Authorise => Done::With(match saga.card {
                 None => Input::NoCard,
@@ -392,6 +421,18 @@ impl World {
 
     fn execute(&mut self, transaction: &Transaction) -> Input {
         let reply = self.on_mysql(transaction);
+        self.input(transaction, reply)
+    }
+
+    /// A batch, and what each of its sagas is told.
+    pub fn execute_all(&mut self, batch: &[Transaction]) -> Vec<Input> {
+        let replies = self.on_mysql_all(batch);
+        let told = batch.iter().zip(replies);
+        told.map(|(transaction, reply)| self.input(transaction, reply))
+            .collect()
+    }
+
+    fn input(&mut self, transaction: &Transaction, reply: Reply) -> Input {
         if let (
             Transaction::Commit(order, _),
             Reply::Done,

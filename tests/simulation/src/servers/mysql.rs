@@ -9,6 +9,7 @@ use crate::alike::hash_in_any_order;
 use crate::controls::Control;
 use crate::machine::{End, Reason};
 use crate::order::{self, Lines, OrderNo, SkuNo};
+use crate::servers::group_commit;
 use crate::world::LEASE_MS;
 
 /// `orders.status`.
@@ -137,6 +138,8 @@ pub enum Transaction {
         /// Until when the saga runs it.
         lease_until_ms: u64,
     },
+    /// Several of [`Transaction::Record`], or several of [`Transaction::Commit`], as one.
+    Batch(Vec<Transaction>),
     /// Decide COMMITTED, confirm and deduct.
     Commit(OrderNo, Lines),
     /// Decide ABORTED and cancel.
@@ -182,6 +185,23 @@ pub enum Reply {
     LostRace,
     /// There is nothing to be cancelled.
     TooLate,
+}
+
+/// The rows that a transaction locks.
+#[derive(Debug, Default)]
+struct Locks {
+    orders: Vec<OrderNo>,
+    /// A bit a product.
+    skus: u64,
+    keys: Vec<u32>,
+}
+
+impl Locks {
+    fn meet(&self, other: &Self) -> bool {
+        self.skus & other.skus != 0
+            || self.orders.iter().any(|order| other.orders.contains(order))
+            || self.keys.iter().any(|key| other.keys.contains(key))
+    }
 }
 
 /// The tables.
@@ -263,30 +283,45 @@ impl MySql {
 
     /// Whether a transaction in limbo has locked what this one needs.
     pub fn is_blocked(&self, transaction: &Transaction) -> bool {
-        let (orders, skus, keys) = self.locks(transaction);
-        self.limbo.iter().any(|other| {
-            let (other_orders, other_skus, other_keys) = self.locks(other);
-            orders.is_some() && orders == other_orders
-                || skus & other_skus != 0
-                || keys.is_some() && keys == other_keys
-        })
+        if self.limbo.is_empty() {
+            return false;
+        }
+        let needed = self.locks(transaction);
+        let mut limbo = self.limbo.iter();
+        limbo.any(|other| self.locks(other).meet(&needed))
     }
 
     /// Whether a transaction in limbo has locked the order's row.
     pub fn is_locked(&self, order: OrderNo) -> bool {
         let mut limbo = self.limbo.iter();
-        limbo.any(|transaction| self.locks(transaction).0 == Some(order))
+        limbo.any(|transaction| self.locks(transaction).orders.contains(&order))
     }
 
-    /// The order's row, the products' rows as bits, and the key's row.
-    fn locks(&self, transaction: &Transaction) -> (Option<OrderNo>, u64, Option<u32>) {
+    fn locks(&self, transaction: &Transaction) -> Locks {
+        let mut locks = Locks::default();
+        self.add_locks(transaction, &mut locks);
+        locks
+    }
+
+    fn add_locks(&self, transaction: &Transaction, locks: &mut Locks) {
         let of = |lines: &Lines| lines.iter().fold(0, |bits, line| bits | 1 << line.sku);
         match transaction {
-            Transaction::Record { order, key, .. } => (Some(*order), 0, *key),
-            Transaction::Commit(order, lines) => (Some(*order), of(lines), None),
+            Transaction::Batch(batch) => {
+                for transaction in batch {
+                    self.add_locks(transaction, locks);
+                }
+            }
+            Transaction::Record { order, key, .. } => {
+                locks.orders.push(*order);
+                locks.keys.extend(*key);
+            }
+            Transaction::Commit(order, lines) => {
+                locks.orders.push(*order);
+                locks.skus |= of(lines);
+            }
             Transaction::Cancel(order, _) => {
-                let lines = self.order(*order).map(|row| of(&row.lines));
-                (Some(*order), lines.unwrap_or(0), None)
+                locks.orders.push(*order);
+                locks.skus |= self.order(*order).map_or(0, |row| of(&row.lines));
             }
             Transaction::Abort(order, _)
             | Transaction::AcknowledgeReturn(order)
@@ -296,19 +331,21 @@ impl MySql {
             | Transaction::Webhook(order, _)
             | Transaction::RetryParked(order, _)
             | Transaction::DecideOrphan(order)
-            | Transaction::Tell(order, _) => (Some(*order), 0, None),
-            Transaction::Adjust(sku, _) => (None, 1 << sku, None),
-            Transaction::Acknowledge(log) | Transaction::Undo(log) => (
-                None,
-                self.logs.get(*log).map_or(0, |row| 1 << row.sku),
-                None,
-            ),
+            | Transaction::Tell(order, _) => locks.orders.push(*order),
+            Transaction::Adjust(sku, _) => locks.skus |= 1 << sku,
+            Transaction::Acknowledge(log) | Transaction::Undo(log) => {
+                locks.skus |= self.logs.get(*log).map_or(0, |row| 1 << row.sku);
+            }
         }
     }
 
     /// Does the transaction, whole.
     pub fn execute(&mut self, transaction: &Transaction, control: Option<Control>) -> Reply {
         match transaction {
+            Transaction::Batch(batch) => {
+                self.execute_all(batch, control);
+                Reply::Done
+            }
             Transaction::Record { .. } => self.record(transaction),
             Transaction::Commit(order, lines) => self.commit(*order, lines, control),
             Transaction::Abort(order, reason) => self.abort(*order, *reason, control),
@@ -350,6 +387,30 @@ impl MySql {
                 self.tell(Key::Order(*order), kinds);
                 Reply::Done
             }
+        }
+    }
+
+    /// Does a batch, as the product's own decisions sift and admit it, and answers one each.
+    pub fn execute_all(&mut self, batch: &[Transaction], control: Option<Control>) -> Vec<Reply> {
+        let verdicts = self.verdicts(batch, control);
+        let decided = batch.iter().zip(verdicts);
+        decided
+            .map(|(transaction, verdict)| match verdict {
+                Some(reply) => reply,
+                None => self.execute(transaction, control),
+            })
+            .collect()
+    }
+
+    /// What is answered without being written; `None` for what is to be written.
+    fn verdicts(&self, batch: &[Transaction], control: Option<Control>) -> Vec<Option<Reply>> {
+        match batch.first() {
+            Some(Transaction::Record { .. }) => group_commit::sift(self, batch),
+            // The guard that is missing is all that this is.
+            Some(Transaction::Commit(..)) if control != Some(Control::NoStockGuard) => {
+                group_commit::admit(self, batch)
+            }
+            _ => vec![None; batch.len()],
         }
     }
 
@@ -408,7 +469,8 @@ impl MySql {
         }
         *grown(&mut self.outcomes, order) = Some(Outcome::Committed);
         self.update(order, |row| {
-            let open = matches!(row.status, Status::Pending | Status::Paid);
+            // Whoever parked it did not decide it.
+            let open = matches!(row.status, Status::Pending | Status::Paid | Status::Parked);
             if open || control == Some(Control::NoOutcomeKey) {
                 row.status = Status::Confirmed;
             }

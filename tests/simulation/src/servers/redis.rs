@@ -152,6 +152,11 @@ impl Redis {
         self.shards[sku].behind.len()
     }
 
+    /// Whether a failover would lose something now.
+    pub fn is_behind(&self) -> bool {
+        self.shards.iter().any(|shard| !shard.behind.is_empty())
+    }
+
     /// The timer of the module: ends what is due and drops what need not be remembered.
     pub fn sweep(&mut self, sku: SkuNo, now_ms: u64) {
         let now_ms = now_ms + self.skew_ms;

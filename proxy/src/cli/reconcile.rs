@@ -72,9 +72,6 @@ async fn compare(config: &Config, servers: &Servers, options: Options) -> anyhow
         while let Some(report) = walk.next(servers, task).await? {
             sum.add(&report, options.json);
         }
-        if task.fix {
-            servers.gateway.mark_rebuilt().await?;
-        }
     } else {
         for skus in options.sku.chunks(PAGE as usize) {
             let report = reconcile(servers, skus.to_vec(), task).await?;

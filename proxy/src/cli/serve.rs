@@ -14,6 +14,9 @@ use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
 use crate::http::{admin, router::Router, server};
 use crate::payment::HttpProvider;
+use crate::reconcile::Servers;
+use crate::reconcile::rebuilding::Rebuilder;
+use crate::reconcile::watch::Watch;
 use crate::saga::{leases, recovery, runner::Runner};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -43,6 +46,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let recovery = tokio::spawn(recovery::run(app.sagas.clone(), stop.clone()));
     // Leases are kept until the last saga has come to rest.
     let renewal = tokio::spawn(leases::renew(app.sagas.clone(), stop_relay.clone()));
+    let watch = Watch {
+        rebuilder: app.sagas.rebuilder.clone(),
+        config: app.config.reconcile.clone(),
+        metrics: app.metrics.clone(),
+    };
+    let reconciler = tokio::spawn(watch.run(stop.clone()));
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -62,6 +71,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     stop_relay.cancel();
     recovery.await?;
     renewal.await?;
+    reconciler.await?;
     relay.await?;
     admin.await?;
     tracing::info!("holdfast has stopped");
@@ -80,6 +90,10 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
     let refusals = Refusals::new(&config.kafka).context("kafka")?;
     let sagas = Runner::new(
         gateway.clone(),
+        Rebuilder::start(Servers {
+            gateway: gateway.clone(),
+            store: store.clone(),
+        }),
         store.clone(),
         provider,
         refusals,

@@ -89,9 +89,9 @@ pub struct Stock {
 pub type Line<'a> = (&'a Sku, i64);
 
 impl Gateway {
-    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. A SKU that was never
-    /// stocked counts as out of stock. What is held has been acknowledged by `redis.replica_acks`
-    /// replicas; after [`Error::NotReplicated`] it is held all the same.
+    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. The error has the
+    /// prefix `NOSUCHSTOCK` when a SKU has no key. What is held has been acknowledged by
+    /// `redis.replica_acks` replicas; after [`Error::NotReplicated`] it is held all the same.
     pub async fn reserve_all(
         &self,
         hold: Uuid,
@@ -108,18 +108,7 @@ impl Gateway {
             command.arg(*quantity);
         }
         command.arg("PX").arg(ttl_ms);
-        match self.reserve(&command).await {
-            Err(error) if error.has_prefix("NOSUCHSTOCK") => self.explain_refusal(lines).await,
-            other => other,
-        }
-    }
-
-    async fn explain_refusal(&self, lines: &[Line<'_>]) -> Result<Reservation, Error> {
-        let lines = self.availability(lines).await?;
-        Ok(Reservation {
-            word: Word::OutOfStock,
-            lines,
-        })
+        self.reserve(&command).await
     }
 
     /// What is available of each line now: `OutOfStock` where it is less than the line asks for,

@@ -9,8 +9,8 @@ use crate::catalogue::Sku;
 
 /// Holds to a page.
 const PAGE: usize = 10_000;
-/// A key whose being there says that this Redis has not lost its stock. SKUs are upper case, so it
-/// is none.
+/// A key that says by its count whether all stock is there (1) or being made anew (0), and by its
+/// absence that it is lost. SKUs are upper case, so it is none of them.
 const MARKER: &str = "inv:{rebuilt}";
 
 /// One line of `INV.HOLDS`. Holds are for orders, but anybody may hold under another name.
@@ -118,16 +118,24 @@ impl Gateway {
         Ok(outcomes.first().is_some_and(|made| made.word == Word::Ok))
     }
 
-    /// True when this Redis has had its stock since [`Gateway::mark_rebuilt`].
+    /// True when this Redis has not lost its stock since [`Gateway::end_rebuilding`].
     pub async fn is_rebuilt(&self) -> Result<bool, Error> {
         let marker: Option<Stock> = self.call(cmd("INV.GET").arg(MARKER)).await?;
-        Ok(marker.is_some())
+        Ok(marker.is_some_and(|marker| marker.on_hand == 1))
     }
 
-    /// Notes that this Redis has its stock.
-    pub async fn mark_rebuilt(&self) -> Result<(), Error> {
-        let marked: Result<Outcome, _> = self.call(cmd("INV.SET").arg(MARKER).arg(0)).await;
-        marked.map(drop)
+    /// Notes that somebody begins to make all stock anew, and answers what
+    /// [`Gateway::end_rebuilding`] needs.
+    pub async fn begin_rebuilding(&self) -> Result<i64, Error> {
+        let begun: Outcome = self.call(cmd("INV.SET").arg(MARKER).arg(0)).await?;
+        Ok(begun.seq)
+    }
+
+    /// Notes that all stock is there, unless it was lost again since it was begun.
+    pub async fn end_rebuilding(&self, begun: i64) -> Result<(), Error> {
+        let mut command = cmd("INV.SET");
+        command.arg(MARKER).arg(1).arg("IF").arg(begun);
+        self.call::<Outcome>(&command).await.map(drop)
     }
 
     /// Ends one hold as sold, or as given back.

@@ -48,7 +48,8 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     let id = Uuid::now_v7();
     let gateway = &call.app.gateway;
     gateway.write_hold(id, &hold, ttl_ms).await?;
-    let reservation = match gateway.reserve_all(id, &lines(&hold), ttl_ms).await {
+    let rebuilder = &call.app.sagas.rebuilder;
+    let reservation = match rebuilder.reserve_all(id, &lines(&hold), ttl_ms).await {
         Ok(reservation) => reservation,
         Err(error) => {
             // It may be held, and nobody will be told its id; what this misses, the deadline frees.

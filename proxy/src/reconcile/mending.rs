@@ -1,14 +1,26 @@
 //! Does what a verdict says. Whatever Redis or MySQL has changed meanwhile is left alone, and
 //! looked at again.
 
+use futures::future::try_join_all;
+
 use super::decision::{Decision, End, Orphan};
 use super::look::Sighting;
 use super::{Error, Servers};
 use crate::catalogue::Sku;
 use crate::gateway::inventory::Word;
 
-/// Does it, or a part of it that must come first.
-pub(super) async fn mend(servers: &Servers, sighting: &Sighting) -> Result<(), Error> {
+/// SKUs that are put right at once.
+const AT_ONCE: usize = 32;
+
+/// Does what the verdicts say, or a part of it that must come first.
+pub(super) async fn mend(servers: &Servers, sightings: &[Sighting]) -> Result<(), Error> {
+    for some in sightings.chunks(AT_ONCE) {
+        try_join_all(some.iter().map(|sighting| mend_one(servers, sighting))).await?;
+    }
+    Ok(())
+}
+
+async fn mend_one(servers: &Servers, sighting: &Sighting) -> Result<(), Error> {
     let Sighting { sku, verdict, .. } = sighting;
     if !verdict.is_count_first() {
         for orphan in &verdict.orphans {
@@ -32,7 +44,7 @@ pub(super) async fn mend(servers: &Servers, sighting: &Sighting) -> Result<(), E
             let made = servers.gateway.rebuild_stock(sku, on_hand, prepares);
             if made.await? {
                 let in_flight = prepares.len();
-                tracing::info!(%sku, on_hand, in_flight, "stock that redis did not have was made anew");
+                tracing::debug!(%sku, on_hand, in_flight, "stock that redis did not have was made anew");
             }
         }
         Decision::Right | Decision::Again => {}

@@ -8,8 +8,10 @@
 pub mod decision;
 mod look;
 mod mending;
+pub mod rebuilding;
 pub mod report;
 pub mod walk;
+pub mod watch;
 
 use crate::gateway::{self, Gateway};
 use crate::store::{self, Store};

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-
 use super::decision::Decision;
 use super::look::{Depth, Sighting, look};
 use super::mending::mend;
@@ -19,9 +17,6 @@ pub const PAGE: u32 = 500;
 const LOOKS: u32 = 20;
 /// The pause before another look; a SKU in a rush has quiet moments.
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// SKUs that are put right at once.
-const AT_ONCE: usize = 32;
 
 /// How to go about it.
 #[derive(Debug, Clone, Copy)]
@@ -118,9 +113,7 @@ impl Page {
                 Seen::Unclear => left.push(sighting.sku),
             }
         }
-        let mends = wrong.iter().map(|sighting| mend(servers, sighting));
-        let mends = stream::iter(mends).buffer_unordered(AT_ONCE);
-        mends.try_collect::<()>().await?;
+        mend(servers, &wrong).await?;
         left.extend(wrong.into_iter().map(|sighting| sighting.sku));
         tokio::time::sleep(PAUSE).await;
         Ok(left)

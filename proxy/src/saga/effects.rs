@@ -60,7 +60,7 @@ impl Runner {
     async fn reserve(&self, saga: &mut Saga) -> Input {
         let holds = saga.order.holds();
         let reserved = self
-            .gateway
+            .rebuilder
             .reserve_all(saga.order.id, &holds, self.holds.ttl_ms)
             .await;
         let reservation = match reserved {

@@ -17,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::gateway::inventory::Outcome;
 use crate::orders::Order;
 use crate::payment::Provider;
+use crate::reconcile::rebuilding::Rebuilder;
 use crate::store::committer::IdempotencyKey;
 use crate::store::{self, Store};
 use crate::telemetry::{Metrics, metrics};
@@ -25,6 +26,8 @@ use crate::telemetry::{Metrics, metrics};
 pub struct Runner {
     /// Where units are held.
     pub gateway: Gateway,
+    /// Reserves them, also where the gate has lost them.
+    pub rebuilder: Rebuilder,
     /// Where orders are decided.
     pub store: Store,
     /// Where money comes from.
@@ -89,6 +92,7 @@ impl Runner {
     /// A runner without sagas.
     pub fn new(
         gateway: Gateway,
+        rebuilder: Rebuilder,
         store: Store,
         provider: Box<dyn Provider>,
         refusals: Refusals,
@@ -97,6 +101,7 @@ impl Runner {
     ) -> Self {
         Self {
             gateway,
+            rebuilder,
             store,
             provider,
             refusals,

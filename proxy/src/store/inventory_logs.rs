@@ -15,6 +15,8 @@ pub struct Logged {
     pub sku: Sku,
     /// Units to add.
     pub delta: i64,
+    /// True when there were none before.
+    pub is_first: bool,
     /// The id under which Redis applies it once.
     pub adjustment_id: AdjustmentId,
     /// Whether Redis has it.
@@ -102,14 +104,14 @@ pub async fn insert(
 
 /// Locks a named change until the transaction ends; `None` when it was taken back.
 pub async fn lock(transaction: &mut Transaction, log_id: i64) -> Result<Option<Logged>, Error> {
-    let row: Option<(String, i64, String, bool)> = sqlx::query_as(
-        "SELECT sku, delta, adjustment_id, acknowledged_at IS NOT NULL
+    let row: Option<(String, i64, bool, String, bool)> = sqlx::query_as(
+        "SELECT sku, delta, stock_after = delta, adjustment_id, acknowledged_at IS NOT NULL
          FROM inventory_logs WHERE id = ? AND adjustment_id IS NOT NULL FOR UPDATE",
     )
     .bind(log_id)
     .fetch_optional(&mut **transaction)
     .await?;
-    let Some((sku, delta, id, delivered)) = row else {
+    let Some((sku, delta, is_first, id, delivered)) = row else {
         return Ok(None);
     };
     let sku = sku
@@ -121,6 +123,7 @@ pub async fn lock(transaction: &mut Transaction, log_id: i64) -> Result<Option<L
     Ok(Some(Logged {
         sku,
         delta,
+        is_first,
         adjustment_id,
         delivered,
     }))

@@ -57,6 +57,9 @@ pub async fn deliver_unacknowledged(store: &Store, gateway: &Gateway) -> Result<
                 Ok(Delivery::BelowHeld) => {
                     tracing::info!(log_id, "a stock change waits for holds to end")
                 }
+                Err(Error::Gateway(error)) if error.has_prefix("NOSUCHSTOCK") => {
+                    tracing::info!(log_id, "a stock change waits until its stock is made anew");
+                }
                 // One change that the server will not take must not keep the others waiting.
                 Err(Error::Gateway(error @ gateway::Error::Refused { .. })) => {
                     tracing::error!(log_id, %error, "a stock change cannot be delivered");
@@ -103,7 +106,8 @@ async fn send(gateway: &Gateway, change: &Logged) -> Result<Delivery, gateway::E
         .adjust_stock(sku, *delta, adjustment_id.as_str())
         .await
     {
-        Err(error) if error.has_prefix("NOSUCHSTOCK") => {
+        // Where there was stock before, Redis has lost it, and the reconciler makes it anew.
+        Err(error) if error.has_prefix("NOSUCHSTOCK") && change.is_first => {
             // Made from nothing and then adjusted, so that the change is applied once even if
             // another delivery makes the key at the same time (that one is told STALE).
             gateway.set_stock(sku, 0, 0).await?;

@@ -92,15 +92,18 @@ impl Watch {
             orphan_age_ms: self.config.orphan_age_ms,
         };
         let (mut walk, mut wrong, mut left) = (Walk::default(), 0, 0);
-        while let Some(report) = walk.next(&self.rebuilder.servers, task).await? {
-            wrong += report.findings.len();
-            left += report.left();
+        loop {
             let begun = Instant::now();
             while begun.elapsed() < pause {
                 if self.loses_stock_within(pause - begun.elapsed()).await? {
                     return Ok(Walked::UntilALoss);
                 }
             }
+            let Some(report) = walk.next(&self.rebuilder.servers, task).await? else {
+                break;
+            };
+            wrong += report.findings.len();
+            left += report.left();
         }
         self.metrics.reconcile_drifted_skus.set(wrong as i64);
         if wrong > 0 || left > 0 {

@@ -17,6 +17,7 @@ use holdfast_proxy::store::{Error, Store};
 use holdfast_proxy::telemetry::metrics::Metrics;
 use holdfast_tests::mysql::Mysql;
 use holdfast_tests::wait::until_async;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use uuid::Uuid;
@@ -24,6 +25,8 @@ use uuid::Uuid;
 use rows::Rows;
 
 static MYSQL: LazyLock<Mysql> = LazyLock::new(|| Mysql::start(None).expect("a database server"));
+
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A database of its own, with these products.
 struct Tables {
@@ -36,8 +39,12 @@ impl Tables {
     async fn with(name: &str, stock: &[(&'static str, i64)]) -> Result<Tables> {
         let name = format!("holdfast_{name}_{}", std::process::id());
         MYSQL.create_database(&name)?;
+        Tables::on(&MYSQL, &name, stock).await
+    }
+
+    async fn on(server: &Mysql, name: &str, stock: &[(&'static str, i64)]) -> Result<Tables> {
         let tables = Tables {
-            url: MYSQL.url(&name),
+            url: server.url(name),
             stock: stock.to_vec(),
             metrics: Metrics::new(),
         };
@@ -124,13 +131,16 @@ async fn commit(store: &Store, order: &Order) -> Result<Committed, Error> {
 
 /// Records and commits, each until the answer is definite, as a saga does.
 async fn buy(store: &Store, order: &Order) -> Result<Committed> {
-    let deadline = Duration::from_secs(60);
-    let recorded = until_async("a recorded order", deadline, || async {
+    let recorded = until_async("a recorded order", DEADLINE, || async {
         Ok(record(store, order).await.ok())
     })
     .await?;
     ensure!(recorded == Recorded::Recorded, "{recorded:?}");
-    until_async("a decided order", deadline, || async {
+    buy_recorded(store, order).await
+}
+
+async fn buy_recorded(store: &Store, order: &Order) -> Result<Committed> {
+    until_async("a decided order", DEADLINE, || async {
         Ok(commit(store, order).await.ok())
     })
     .await
@@ -391,6 +401,47 @@ async fn a_full_queue_turns_new_orders_away_and_writes_nothing_of_them() -> Resu
         text.contains(&format!("holdfast_commit_shed_total {}", shed.len())),
         "{text}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_and_one_that_is_killed_lose_and_double_nothing() -> Result<()> {
+    let server = Mysql::start_private(None)?;
+    let stock = [("LAMP", 1_000)];
+    let tables = Tables::on(&server, "holdfast", &stock).await?;
+    let store = tables.store(json!({}))?;
+    let orders: Vec<Order> = (0..200).map(|_| order(&[("LAMP", 1)])).collect();
+    let (hanging, killed) = orders.split_at(50);
+
+    for recorded in join_all(hanging.iter().map(|order| record(&store, order))).await {
+        assert_eq!(recorded?, Recorded::Recorded);
+    }
+    server.server()?.signal(Signal::SIGSTOP)?;
+    let unknown = join_all(hanging.iter().map(|order| commit(&store, order))).await;
+    server.server()?.signal(Signal::SIGCONT)?;
+    for answer in unknown {
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    try_join_all(hanging.iter().map(|order| buy_recorded(&store, order))).await?;
+
+    let kill = async {
+        until_async("the first sale", DEADLINE, || async {
+            let rows = Rows::read(&mut tables.connect().await?).await?;
+            Ok((rows.confirmed().len() > hanging.len()).then_some(()))
+        })
+        .await?;
+        server.server()?.kill()?;
+        server.start_again()
+    };
+    let waves = async {
+        for wave in killed.chunks(10) {
+            try_join_all(wave.iter().map(|order| buy(&store, order))).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(kill, waves)?;
+    let sold: Vec<Uuid> = orders.iter().map(|order| order.id).collect();
+    tables.audit(&sold).await?;
     Ok(())
 }
 

@@ -167,7 +167,7 @@ async fn confirm_orders(
         let commits = &commits[piece];
         let mut update = QueryBuilder::new("UPDATE orders SET status = ");
         update.push_bind(Status::Confirmed.as_str());
-        update.push(", version = version + 1, payment_id = CASE id");
+        update.push(", version = version + 1, error = NULL, payment_id = CASE id");
         for commit in commits {
             update.push(" WHEN ").push_bind(commit.order.id);
             update.push(" THEN ").push_bind(&commit.payment_id);
@@ -177,7 +177,7 @@ async fn confirm_orders(
         for commit in commits {
             ids.push_bind(commit.order.id);
         }
-        // Whoever parked it did not decide it.
+        // What is parked and has no outcome may still be sold.
         update.push(") AND status IN ('PENDING', 'PAID', 'PARKED')");
         let updated = update.build().execute(&mut **transaction).await?;
         if updated.rows_affected() != commits.len() as u64 {

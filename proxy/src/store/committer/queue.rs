@@ -165,8 +165,8 @@ impl<W: Work> Task<W> {
         }
     }
 
-    /// Writes a batch and answers everybody in it. When it fails because of one of them, it is cut
-    /// in half until that one stands alone.
+    /// Writes a batch and answers everybody in it, within [`PATIENCE`]. When it fails because of one
+    /// of them, it is cut in half until that one stands alone.
     async fn finish(&mut self, batch: Vec<Waiting<W>>) {
         let (batch, late): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -175,12 +175,13 @@ impl<W: Work> Task<W> {
             self.counted.shed.inc();
             tell::<W>(one.answer, Err(Error::Overloaded));
         }
+        let deadline = Instant::now() + PATIENCE;
         let mut halves = vec![batch];
         while let Some(mut batch) = halves.pop() {
             if batch.is_empty() {
                 continue;
             }
-            match self.write_patiently(&batch).await {
+            match self.write_patiently(&batch, deadline).await {
                 Ok(answers) => {
                     self.counted.batch_orders.observe(batch.len() as f64);
                     for (one, answer) in batch.into_iter().zip(answers) {
@@ -202,9 +203,12 @@ impl<W: Work> Task<W> {
         }
     }
 
-    async fn write_patiently(&mut self, batch: &[Waiting<W>]) -> Result<Vec<W::Answer>, Error> {
+    async fn write_patiently(
+        &mut self,
+        batch: &[Waiting<W>],
+        deadline: Instant,
+    ) -> Result<Vec<W::Answer>, Error> {
         let requests: Vec<_> = batch.iter().map(|one| &one.request).collect();
-        let deadline = Instant::now() + PATIENCE;
         let (mut look, mut surprises, mut pause) = (false, 0, PAUSES.0);
         loop {
             let error = match timeout_at(deadline, self.attempt(&requests, look)).await {

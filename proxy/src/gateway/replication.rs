@@ -25,6 +25,8 @@ const BATCH: usize = 256;
 pub(super) struct Replication {
     /// How many replicas must have a hold.
     acks: u32,
+    /// How long a hold may take: the batch under way, and its own.
+    patience: Duration,
     queue: mpsc::Sender<Reserve>,
 }
 
@@ -60,8 +62,11 @@ impl Replication {
         let (queue, waiting) = mpsc::channel(QUEUE);
         // Ends when the last gateway is gone.
         tokio::spawn(batches.run(waiting));
-        let acks = config.replica_acks;
-        Ok(Some(Self { acks, queue }))
+        Ok(Some(Self {
+            acks: config.replica_acks,
+            patience: 2 * deadline,
+            queue,
+        }))
     }
 
     async fn reserve(&self, command: &Cmd) -> Result<Acknowledged, Error> {
@@ -74,10 +79,11 @@ impl Replication {
             let cause = "too many holds wait for replicas";
             return Err(not_done_because(command, cause));
         }
-        // Every batch has its deadline, so an answer comes.
-        answered
-            .await
-            .unwrap_or_else(|_| Err(unknown(command, "the process is stopping")))
+        match tokio::time::timeout(self.patience, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(unknown(command, "the process is stopping")),
+            Err(_) => Err(unknown(command, "too many holds wait for replicas")),
+        }
     }
 }
 
@@ -114,6 +120,11 @@ impl Batches {
     async fn run(mut self, mut waiting: mpsc::Receiver<Reserve>) {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            // Who has given up has its hold released, and needs none.
+            batch.retain(|reserve: &Reserve| !reserve.answer.is_closed());
+            if batch.is_empty() {
+                continue;
+            }
             let mut pipeline = redis::Pipeline::with_capacity(batch.len() + 1);
             for reserve in &batch {
                 pipeline.add_command(reserve.command.clone());

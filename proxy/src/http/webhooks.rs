@@ -17,7 +17,8 @@ pub async fn payment(mut call: Call) -> Answer {
     let body = call.read_body().await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_s = now.map_err(Problem::internal)?.as_secs();
-    let notice = webhook::verify(&call.head.headers, &body, &call.app.webhook_secrets, now_s)?;
+    let secrets = &call.app.webhook_secrets;
+    let notice = webhook::verify(&call.head.headers, &body, secrets, now_s).map_err(rejected)?;
     let lease_ms = call.app.config.recovery.lease_ms;
     let order = notice.order_id;
     let store = &call.app.store;
@@ -36,13 +37,12 @@ pub async fn payment(mut call: Call) -> Answer {
     no_content()
 }
 
-impl From<Rejection> for Problem {
-    fn from(rejection: Rejection) -> Self {
-        tracing::warn!(%rejection, "a webhook is rejected");
-        let kind = match rejection {
-            Rejection::Unsigned(_) | Rejection::OutOfTime | Rejection::Forged => Kind::BadSignature,
-            Rejection::Unreadable(_) => Kind::InvalidBody,
-        };
-        Problem::new(kind, rejection.to_string())
-    }
+/// The caller may be anybody, so that somebody tries is for the log.
+fn rejected(rejection: Rejection) -> Problem {
+    tracing::warn!(%rejection, "a webhook is rejected");
+    let kind = match rejection {
+        Rejection::Unsigned(_) | Rejection::OutOfTime | Rejection::Forged => Kind::BadSignature,
+        Rejection::Unreadable(_) => Kind::InvalidBody,
+    };
+    Problem::new(kind, rejection.to_string())
 }

@@ -37,7 +37,7 @@ pub enum State {
 pub enum Outcome {
     /// The provider answered, if only with a no.
     Answered,
-    /// It did not answer in time, or answered that it is broken.
+    /// It did not answer in time, or that it cannot.
     Failed,
 }
 

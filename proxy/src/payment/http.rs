@@ -76,16 +76,15 @@ impl HttpProvider {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
         };
-        let (outcome, answer) = match request.send().await {
-            Ok(response) if response.status().is_server_error() => {
-                (Outcome::Failed, Err(Error::Unclear(answered(&response))))
-            }
-            Ok(response) => (Outcome::Answered, read(response).await),
+        let answer = match request.send().await {
+            Ok(response) => read(response).await,
             // Before a connection stood, nothing can have been sent over it.
-            Err(error) if error.is_connect() => {
-                (Outcome::Failed, Err(Error::NotSent(whole(&error))))
-            }
-            Err(error) => (Outcome::Failed, Err(Error::Unclear(whole(&error)))),
+            Err(error) if error.is_connect() => Err(Error::NotSent(whole(&error))),
+            Err(error) => Err(Error::Unclear(whole(&error))),
+        };
+        let outcome = match &answer {
+            Ok(_) | Err(Error::Refused(_)) => Outcome::Answered,
+            Err(Error::NotSent(_) | Error::Unclear(_)) => Outcome::Failed,
         };
         self.note(outcome);
         answer

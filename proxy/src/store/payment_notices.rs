@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::orders::retrying;
 use super::{Error, Store};
 use crate::orders::Status;
 
@@ -28,6 +29,15 @@ impl Store {
         captured: Option<&str>,
         lease_ms: u64,
     ) -> Result<Noted, Error> {
+        retrying(|| self.try_note_payment(order, captured, lease_ms)).await
+    }
+
+    async fn try_note_payment(
+        &self,
+        order: Uuid,
+        captured: Option<&str>,
+        lease_ms: u64,
+    ) -> Result<Noted, Error> {
         let status: Option<String> = sqlx::query_scalar("SELECT status FROM orders WHERE id = ?")
             .bind(order)
             .fetch_optional(&self.pool)
@@ -35,23 +45,27 @@ impl Store {
         let Some(status) = status else {
             return Ok(Noted::UnknownOrder);
         };
-        match (Status::from_word(&status), captured) {
-            (Some(Status::Pending | Status::Paid), _) => {
-                self.note_undecided(order, captured, lease_ms).await
-            }
-            (Some(Status::Cancelled | Status::Expired), Some(_)) => {
-                self.reopen(order, lease_ms).await
-            }
-            _ => Ok(Noted::NothingToDo),
+        let status = Status::from_word(&status);
+        let is_undecided = matches!(status, Some(Status::Pending | Status::Paid));
+        if is_undecided && self.note_undecided(order, captured, lease_ms).await? {
+            return Ok(Noted::ToBeLookedAt);
         }
+        // It was called off before, or since it was read.
+        let is_called_off = matches!(status, Some(Status::Cancelled | Status::Expired));
+        let may_be_called_off = is_undecided || is_called_off;
+        if may_be_called_off && captured.is_some() && self.reopen(order, lease_ms).await? {
+            return Ok(Noted::ToBeLookedAt);
+        }
+        Ok(Noted::NothingToDo)
     }
 
+    /// False when the order is decided.
     async fn note_undecided(
         &self,
         order: Uuid,
         captured: Option<&str>,
         lease_ms: u64,
-    ) -> Result<Noted, Error> {
+    ) -> Result<bool, Error> {
         // MySQL assigns from left to right, so the version is counted before the status changes.
         let noted = sqlx::query(
             "UPDATE orders SET \
@@ -69,10 +83,11 @@ impl Store {
         .bind(order)
         .execute(&self.pool)
         .await?;
-        Ok(to_be_looked_at(noted.rows_affected()))
+        Ok(noted.rows_affected() > 0)
     }
 
-    async fn reopen(&self, order: Uuid, lease_ms: u64) -> Result<Noted, Error> {
+    /// False when the order was not called off.
+    async fn reopen(&self, order: Uuid, lease_ms: u64) -> Result<bool, Error> {
         let reopened = sqlx::query(
             "UPDATE orders SET \
                lease_until = IF(settled = 1, NOW(3), \
@@ -84,14 +99,6 @@ impl Store {
         .bind(order)
         .execute(&self.pool)
         .await?;
-        Ok(to_be_looked_at(reopened.rows_affected()))
-    }
-}
-
-/// No row: somebody has decided the order since it was read.
-fn to_be_looked_at(rows: u64) -> Noted {
-    match rows {
-        0 => Noted::NothingToDo,
-        _ => Noted::ToBeLookedAt,
+        Ok(reopened.rows_affected() > 0)
     }
 }

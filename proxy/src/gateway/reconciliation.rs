@@ -10,8 +10,9 @@ use crate::catalogue::Sku;
 /// Holds to a page.
 const PAGE: usize = 10_000;
 /// A key that says by its count whether all stock is there (1) or being made anew (0), and by its
-/// absence that it is lost. SKUs are upper case, so it is none of them.
-const MARKER: &str = "inv:{rebuilt}";
+/// absence that it is lost. It is named like a further place of a SKU, and SKUs are upper case, so
+/// that it is nobody's stock.
+const MARKER: &str = "inv:{rebuilt}:marker";
 
 /// One line of `INV.HOLDS`. Holds are for orders, but anybody may hold under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]

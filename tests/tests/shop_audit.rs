@@ -13,6 +13,7 @@ use holdfast_tests::data::Home;
 use holdfast_tests::proxy;
 use holdfast_tests::shop::{DECLINED_CARD, GOOD_CARD, LOST_REPLY_CARD, SLOW_CARD, Shop, Shopper};
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use reqwest::Method;
 use serde_json::Value;
 use sqlx::{Connection, MySqlConnection};
 use tokio::sync::Mutex;
@@ -155,6 +156,17 @@ async fn a_shop_that_sold_declined_and_was_killed_is_sound() -> Result<()> {
         acknowledged += &format!("{}\n", reply.id()?);
     }
     ensure!(acknowledged.lines().count() >= 6, "{replies:?}");
+    // One that was sold, taken back.
+    let (place, reply) = replies
+        .iter()
+        .enumerate()
+        .find(|(_, reply)| reply.status == 201)
+        .context("somebody bought")?;
+    let path = format!("/v1/orders/{}/cancel", reply.id()?);
+    let cancelled = buyers[place]
+        .call(Method::POST, &path, &Value::Null)
+        .await?;
+    ensure!(cancelled.is_success(), "{cancelled:?}");
     // More than there is.
     ensure!(buyers[0].buy("LAMP", 1000, GOOD_CARD).await?.status == 409);
     assert_eq!(

@@ -3,8 +3,9 @@
 //!
 //! The tests take turns on one stack, because an audit looks at all of it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +17,7 @@ use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
 use reqwest::Method;
 use serde_json::Value;
 use sqlx::{Connection, MySqlConnection};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -45,8 +47,8 @@ struct Audit {
 }
 
 impl Audit {
-    fn of(stack: &Stack, arguments: &[&str]) -> Result<Audit> {
-        let output = audit(stack, &[&["--json"], arguments].concat())?;
+    async fn of(stack: &Stack, arguments: &[&str]) -> Result<Audit> {
+        let output = audit(stack, &[&["--json"], arguments].concat()).await?;
         let code = output.status.code().context("the audit was killed")?;
         let report = serde_json::from_slice(&output.stdout).with_context(|| {
             format!(
@@ -80,18 +82,21 @@ impl Audit {
     }
 }
 
-fn audit(stack: &Stack, arguments: &[&str]) -> Result<Output> {
+async fn audit(stack: &Stack, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(proxy::binary()?);
     command
         .arg("--config")
         .arg(stack.proxy.config_path())
         .arg("audit")
         .args(arguments);
-    command.output().context("the audit cannot be started")
+    command
+        .output()
+        .await
+        .context("the audit cannot be started")
 }
 
-fn assert_sound(stack: &Stack, arguments: &[&str]) -> Result<()> {
-    let audit = Audit::of(stack, &[&["--wait", "30", "--at-rest"], arguments].concat())?;
+async fn assert_sound(stack: &Stack, arguments: &[&str]) -> Result<()> {
+    let audit = Audit::of(stack, &[&["--wait", "30", "--at-rest"], arguments].concat()).await?;
     ensure!(
         audit.code == 0 && audit.report["sound"] == true,
         "{:#}",
@@ -113,7 +118,7 @@ async fn sabotage(
             .await?;
         ensure!(done.rows_affected() > 0, "{statement} changed nothing");
     }
-    let audit = Audit::of(stack, &[])?;
+    let audit = Audit::of(stack, &[]).await?;
     for statement in mend {
         sqlx::raw_sql(sqlx::AssertSqlSafe(*statement))
             .execute(&mut mysql)
@@ -129,7 +134,7 @@ async fn sabotage(
         "{harm:?}: exit code {}, {found:?}",
         audit.code
     );
-    assert_sound(stack, &[])
+    assert_sound(stack, &[]).await
 }
 
 async fn sold(buyer: &Shopper, sku: &str) -> Result<String> {
@@ -170,7 +175,7 @@ async fn a_shop_that_sold_declined_and_was_killed_is_sound() -> Result<()> {
     // More than there is.
     ensure!(buyers[0].buy("LAMP", 1000, GOOD_CARD).await?.status == 409);
     assert_eq!(
-        Audit::of(&stack, &[])?.code,
+        Audit::of(&stack, &[]).await?.code,
         0,
         "while it may still be selling"
     );
@@ -196,11 +201,62 @@ async fn a_shop_that_sold_declined_and_was_killed_is_sound() -> Result<()> {
     let file = Home::for_test("acknowledged")?.path("orders");
     std::fs::write(&file, acknowledged)?;
     let file = file.to_str().context("the path is not UTF-8")?;
-    assert_sound(&stack, &["--acknowledged", file])?;
-    let text = audit(&stack, &[])?;
+    assert_sound(&stack, &["--acknowledged", file]).await?;
+    let text = audit(&stack, &[]).await?;
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     ensure!(text.ends_with("SOUND: every invariant holds\n"), "{text}");
     Ok(())
+}
+
+/// Buys, and takes every third order back, until the audits are over.
+async fn trade(buyer: Shopper, card: &str, is_over: &AtomicBool) -> Result<()> {
+    let mut orders = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let reply = buyer.order(&[("LAMP", 1), ("VASE", 2)], card, None).await?;
+        orders += 1;
+        if reply.status == 201 && orders % 3 == 0 {
+            let path = format!("/v1/orders/{}/cancel", reply.id()?);
+            buyer.call(Method::POST, &path, &Value::Null).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_that_sells_meanwhile_raises_no_false_alarm() -> Result<()> {
+    let stack = STACK.lock().await;
+    let shop = Shop::of(&stack.proxy);
+    shop.set_stock("LAMP", 100_000).await?;
+    shop.set_stock("VASE", 100_000).await?;
+    let buyers = try_join_all((0..16).map(|_| shop.guest())).await?;
+    let cards = [GOOD_CARD, DECLINED_CARD, GOOD_CARD, LOST_REPLY_CARD];
+    let is_over = AtomicBool::new(false);
+    let trading = buyers.into_iter().zip(cards.into_iter().cycle());
+    let trading = try_join_all(trading.map(|(buyer, card)| trade(buyer, card, &is_over)));
+    let auditing = async {
+        let (mut sound, mut in_motion) = (0, 0);
+        let deadline = Instant::now() + PATIENCE;
+        while (sound < 5 || in_motion < 3) && Instant::now() < deadline {
+            let audit = Audit::of(&stack, &[]).await?;
+            ensure!(audit.code == 0, "{:#}", audit.report);
+            sound += 1;
+            in_motion += u32::from(audit.report["in_flight"]["orders"].as_u64() > Some(0));
+        }
+        ensure!(
+            in_motion >= 3,
+            "only {in_motion} audits of {sound} met orders in flight"
+        );
+        anyhow::Ok(())
+    };
+    let auditing = async {
+        let audited = auditing.await;
+        is_over.store(true, Ordering::Relaxed);
+        audited
+    };
+    let (traded, audited) = futures::future::join(trading, auditing).await;
+    audited?;
+    traded?;
+    assert_sound(&stack, &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +265,7 @@ async fn what_was_done_behind_the_shops_back_is_found() -> Result<()> {
     let shop = Shop::of(&stack.proxy);
     shop.set_stock("MUG", 20).await?;
     let order = sold(&shop.guest().await?, "MUG").await?;
-    assert_sound(&stack, &[])?;
+    assert_sound(&stack, &[]).await?;
     let id = hex(&order)?;
     let id = id.as_str();
 
@@ -267,7 +323,7 @@ async fn what_was_done_behind_the_shops_back_is_found() -> Result<()> {
         Ok(())
     };
     run("INV.ADJUST inv:{MUG} 1")?;
-    let drift = Audit::of(&stack, &[])?;
+    let drift = Audit::of(&stack, &[]).await?;
     run("INV.ADJUST inv:{MUG} -1")?;
     assert_eq!(
         drift.breaches(),
@@ -276,23 +332,23 @@ async fn what_was_done_behind_the_shops_back_is_found() -> Result<()> {
     let nobody = Uuid::now_v7().to_string();
     run(&format!("INV.RESERVE inv:{{MUG}} {nobody} 3"))?;
     assert_eq!(
-        Audit::of(&stack, &[])?.code,
+        Audit::of(&stack, &[]).await?.code,
         0,
         "a hold with a deadline is nobody's fault"
     );
-    let held = Audit::of(&stack, &["--at-rest"])?;
+    let held = Audit::of(&stack, &["--at-rest"]).await?;
     assert_eq!(
         held.breaches(),
         [("D".into(), "not_at_rest".into(), String::new())]
     );
     run(&format!("INV.PREPARE inv:{{MUG}} {nobody}"))?;
-    let stranded = Audit::of(&stack, &[])?;
+    let stranded = Audit::of(&stack, &[]).await?;
     run(&format!("INV.RELEASE inv:{{MUG}} {nobody}"))?;
     assert_eq!(
         stranded.breaches(),
         [("C".into(), "stranded".into(), nobody)]
     );
-    assert_sound(&stack, &[])
+    assert_sound(&stack, &[]).await
 }
 
 /// On a stack of its own: what is lost here cannot be mended.
@@ -302,7 +358,7 @@ async fn an_event_or_an_order_that_is_gone_is_found() -> Result<()> {
     let shop = Shop::of(&stack.proxy);
     let buyer = shop.guest().await?;
     let told = sold(&buyer, "LAMP").await?;
-    assert_sound(&stack, &[])?;
+    assert_sound(&stack, &[]).await?;
 
     // With Kafka away its events wait in the outbox, where somebody deletes one.
     stack.kafka.server()?.stop()?;
@@ -314,12 +370,12 @@ async fn an_event_or_an_order_that_is_gone_is_found() -> Result<()> {
             .execute(&mut mysql)
             .await?;
     ensure!(deleted.rows_affected() == 1);
-    let away = audit(&stack, &[])?;
+    let away = audit(&stack, &[]).await?;
     assert_eq!(away.status.code(), Some(2), "Kafka cannot be read");
     let says = String::from_utf8_lossy(&away.stderr).into_owned();
     ensure!(says.starts_with("holdfast: kafka cannot be read"), "{says}");
     stack.kafka.start()?;
-    let missing = Audit::of(&stack, &["--wait", "30"])?;
+    let missing = Audit::of(&stack, &["--wait", "30"]).await?;
     assert_eq!(
         missing.breaches(),
         [("E".into(), "missing_event".into(), untold.clone())]
@@ -343,7 +399,8 @@ async fn an_event_or_an_order_that_is_gone_is_found() -> Result<()> {
     let lost = Audit::of(
         &stack,
         &["--acknowledged", file.to_str().context("no UTF-8")?],
-    )?;
+    )
+    .await?;
     let wanted = [
         ("A", "sale_without_order", "LAMP"),
         ("B", "lost", told.as_str()),
@@ -356,7 +413,8 @@ async fn an_event_or_an_order_that_is_gone_is_found() -> Result<()> {
     let unreadable = audit(
         &stack,
         &["--acknowledged", file.to_str().context("no UTF-8")?],
-    )?;
+    )
+    .await?;
     assert_eq!(unreadable.status.code(), Some(2));
     Ok(())
 }

@@ -8,12 +8,13 @@ use super::verdict::Verdict;
 /// Judges both counts of each SKU. With `at_rest`, that something is in flight is a breach too.
 pub fn judge(evidence: &Evidence, at_rest: bool) -> Verdict {
     let mut verdict = Verdict::new('D', "converge");
-    let (mut equal, mut explained, mut moving) = (0_u64, 0_u64, 0_u64);
+    let (mut equal, mut explained) = (0_u64, 0_u64);
     for stock in evidence.stocks.iter() {
         let comparison = &stock.comparison;
         if !comparison.is_still {
-            moving += 1;
-        } else if !comparison.agrees() {
+            continue;
+        }
+        if !comparison.agrees() {
             drift(stock, &mut verdict);
         } else if comparison.on_hand.unwrap_or_default() == comparison.stock.unwrap_or_default() {
             equal += 1;
@@ -30,6 +31,7 @@ pub fn judge(evidence: &Evidence, at_rest: bool) -> Verdict {
     verdict.proof = vec![format!(
         "{equal} SKUs have the same count in Redis and MySQL, {explained} differ by what is in flight"
     )];
+    let moving = evidence.stocks.moving();
     if moving > 0 {
         verdict.proof.push(format!(
             "{moving} SKUs sold too fast to be compared; audit again at rest"

@@ -85,6 +85,7 @@ pub async fn run(config: &Config, demands: Demands) -> Result<Report, Error> {
     ];
     Ok(Report {
         sound: verdicts.iter().all(verdict::Verdict::is_sound),
+        moving_skus: evidence.stocks.moving(),
         looked_at: report::LookedAt {
             skus: evidence.stocks.len() as u64,
             orders: evidence.orders.len() as u64,

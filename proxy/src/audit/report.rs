@@ -13,8 +13,10 @@ const SHOWN: usize = 50;
 /// What an audit found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// True when every invariant holds.
+    /// True when nothing breaks an invariant.
     pub sound: bool,
+    /// SKUs whose two counts could not be compared, because they never stood still.
+    pub moving_skus: u64,
     /// What was looked at.
     pub looked_at: LookedAt,
     /// What was in motion meanwhile.
@@ -65,9 +67,13 @@ impl Display for Report {
             .filter(|verdict| !verdict.is_sound())
             .map(|verdict| format!("{} ({})", verdict.invariant, verdict.broken))
             .collect();
-        match broken.is_empty() {
-            true => write!(formatter, "SOUND: every invariant holds"),
-            false => write!(formatter, "BROKEN: {}", broken.join(", ")),
+        match (broken.is_empty(), self.moving_skus) {
+            (true, 0) => write!(formatter, "SOUND: every invariant holds"),
+            (true, moving) => write!(
+                formatter,
+                "SOUND: no invariant is broken; D was not judged of {moving} SKUs"
+            ),
+            (false, _) => write!(formatter, "BROKEN: {}", broken.join(", ")),
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct Event {
     pub kind: Kind,
     /// Where it was found.
     pub place: Place,
-    /// True when its body is not of its order: another id, other lines, another total.
+    /// True when its body is not of its order: another id, or other lines.
     pub is_of_another: bool,
     /// The number of its `reason`'s word.
     pub reason: u16,

@@ -249,7 +249,7 @@ impl Orders {
 
     /// Why it was called off; empty when it was not.
     pub fn reason(&self, order: &Order) -> &str {
-        &self.reasons[usize::from(order.reason)]
+        self.word(order.reason)
     }
 
     /// The number of a reason's word; a shop has a dozen of them.

@@ -216,6 +216,12 @@ impl Stocks {
         self.rows.iter()
     }
 
+    /// How many moved each time they were looked at, so that their counts cannot be compared.
+    pub fn moving(&self) -> u64 {
+        let moving = self.rows.iter().filter(|stock| !stock.comparison.is_still);
+        moving.count() as u64
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.rows.len()

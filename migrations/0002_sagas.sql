@@ -17,5 +17,4 @@ ALTER TABLE outbox
     -- message key, so that nothing overtakes it.
     ADD COLUMN parked_at DATETIME(3) NULL,
     ADD COLUMN error VARCHAR(255) NULL,
-    -- Serves both sides: what waits, in its order, and what is parked.
-    ADD KEY outbox_parked (parked_at);
+    ADD KEY outbox_parked (parked_at, message_key);

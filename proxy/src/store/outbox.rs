@@ -108,11 +108,13 @@ impl RelayConnection {
     ///
     /// One statement sees the waiting and the parked rows of one moment. Were they read one after
     /// the other, an operator's retry in between could let a row overtake those it waits behind.
+    /// The index of parked rows would sort a long backlog to find its oldest: hence the hint.
     pub async fn oldest(&mut self, limit: u32) -> Result<Vec<Waiting>, Error> {
         let rows = sqlx::query(
             "SELECT o.id, o.event_id, o.event_type, o.message_key, o.body, o.created_at, \
                     f.id AS behind_id, f.event_id AS behind_event_id \
-             FROM (SELECT * FROM outbox WHERE parked_at IS NULL ORDER BY id LIMIT ?) o \
+             FROM (SELECT * FROM outbox FORCE INDEX (PRIMARY) \
+                   WHERE parked_at IS NULL ORDER BY id LIMIT ?) o \
              LEFT JOIN (SELECT message_key, MIN(id) AS id FROM outbox \
                         WHERE parked_at IS NOT NULL GROUP BY message_key) p \
                     ON p.message_key = o.message_key AND p.id < o.id \

@@ -43,8 +43,8 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
         let oldest_age_us: Option<i64> = sqlx::query_scalar(
-            "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, NOW(3)) FROM outbox \
-             WHERE parked_at IS NULL ORDER BY id LIMIT 1",
+            "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, NOW(3)) \
+             FROM outbox FORCE INDEX (PRIMARY) WHERE parked_at IS NULL ORDER BY id LIMIT 1",
         )
         .fetch_optional(&self.pool)
         .await?;

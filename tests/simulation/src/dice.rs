@@ -4,8 +4,9 @@
 use fastrand::Rng;
 use holdfast_stock::Retention;
 
+use crate::action::{Action, Batch, Fault};
 use crate::order::{Card, Lines, MOST_LINES};
-use crate::world::{Action, Batch, Fault, PATIENCE_MS, TAKEN_AGAIN_MS, World};
+use crate::world::{PATIENCE_MS, TAKEN_AGAIN_MS, World};
 
 /// No shop stands still for longer: Redis remembers what it has adjusted for a week, and every
 /// proxy asks for what it has not acknowledged each second.

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::action::Action;
 use crate::machine::{Effect, State};
 use crate::order::OrderNo;
-use crate::world::{Action, World};
+use crate::world::World;
 
 /// How much is kept.
 const KEPT: usize = 20_000;

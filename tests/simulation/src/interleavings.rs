@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stateright::{Model, Property};
 
+use crate::action::{Action, Fault};
 use crate::controls::Control;
 use crate::machine::State as SagaState;
 use crate::order::{Card, Lines};
 use crate::servers::mysql::{Change, OrderRow};
 use crate::simulation::Simulation;
-use crate::world::{Action, Fault, LEASE_MS, World};
+use crate::world::{LEASE_MS, World};
 
 /// What can go wrong, and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

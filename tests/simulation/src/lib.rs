@@ -7,21 +7,23 @@
 //! that is of interest. [`checks`] looks after every step whether something happened that must
 //! not. [`controls`] takes one guard away at a time, which must be noticed.
 
-pub mod alike;
-pub mod books;
-pub mod checks;
+mod action;
+mod alike;
+mod books;
+mod checks;
 pub mod controls;
-pub mod dice;
-pub mod history;
+mod dice;
+mod history;
 pub mod interleavings;
-pub mod operators;
-pub mod order;
-pub mod proxy;
-pub mod rest;
-pub mod servers;
+mod operators;
+mod order;
+mod proxy;
+mod rest;
+mod servers;
+mod shoppers;
 pub mod simulation;
 pub mod statistics;
-pub mod world;
+mod world;
 
-pub use holdfast_proxy::reconcile::decision as reconcile;
-pub use holdfast_proxy::saga::machine;
+use holdfast_proxy::reconcile::decision as reconcile;
+use holdfast_proxy::saga::machine;

@@ -3,10 +3,11 @@
 
 use holdfast_stock::{Command, Word};
 
+use crate::action::Fault;
 use crate::order::{self, SkuNo};
 use crate::servers::mysql::Transaction;
 use crate::servers::redis::{Call, Refused};
-use crate::world::{Fault, World};
+use crate::world::World;
 
 impl World {
     /// Changes the stock in MySQL.

@@ -1,10 +1,11 @@
 //! The end of all faults: everything is driven on until nothing is left to do.
 
+use crate::action::{Action, Batch, Fault};
 use crate::order::SkuNo;
 use crate::proxy::reconciler;
 use crate::servers::mysql::Status;
 use crate::simulation::{Breach, Simulation};
-use crate::world::{Action, Batch, CHECKOUT_HOLD_MS, Fault};
+use crate::world::CHECKOUT_HOLD_MS;
 
 /// Rounds after which what is not at rest never will be.
 const ROUNDS: usize = 40;

@@ -5,11 +5,12 @@ use std::fmt;
 
 use fastrand::Rng;
 
+use crate::action::Action;
 use crate::controls::Control;
 use crate::dice::Weather;
 use crate::history::{Happening, History};
 use crate::statistics::Statistics;
-use crate::world::{Action, World};
+use crate::world::World;
 
 /// How often a shop comes to rest and gets into weather again.
 const STORMS: usize = 3;
@@ -17,9 +18,9 @@ const STORMS: usize = 3;
 /// A shop in weather.
 pub struct Simulation {
     /// The shop.
-    pub world: World,
+    pub(crate) world: World,
     /// The dice.
-    pub rng: Rng,
+    pub(crate) rng: Rng,
     /// Everything that was counted.
     pub statistics: Statistics,
     seed: u64,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::action::{Action, Batch, Fault};
 use crate::machine::{Answer, Effect, Reason};
 use crate::order::OrderNo;
 use crate::servers::mysql::Change;
-use crate::world::{Action, Batch, Fault, World};
+use crate::world::World;
 
 /// Counts of what happened.
 #[derive(Clone, Debug, Default)]

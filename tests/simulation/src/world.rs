@@ -7,17 +7,18 @@ use std::hash::{Hash, Hasher};
 
 use holdfast_stock::Command;
 
+use crate::action::{Action, Message};
 use crate::alike::hash_in_any_order;
 use crate::books::Books;
 use crate::controls::Control;
 use crate::machine::{self, Found};
-use crate::order::{Card, Lines, Order, OrderNo, SkuNo};
+use crate::order::{Card, Order, OrderNo};
 use crate::proxy::Proxy;
 use crate::proxy::reconciler::Look;
 use crate::proxy::saga::Saga;
 use crate::servers::kafka::Kafka;
 use crate::servers::mysql::{MySql, OrderRow, Outcome, Status, Transaction};
-use crate::servers::provider::{Provider, Request};
+use crate::servers::provider::Provider;
 use crate::servers::redis::{Call, Redis};
 
 /// How long a saga belongs to its proxy without being renewed, `recovery.lease_ms`.
@@ -60,137 +61,6 @@ pub struct World {
     pub sagas: u64,
     /// Whether orders are recorded and confirmed in batches, or each by itself.
     pub group_commit: bool,
-}
-
-/// A command that may arrive late.
-#[derive(Clone, Debug)]
-pub enum Message {
-    /// To Redis.
-    Redis(Call),
-    /// To the provider.
-    Provider(Request),
-}
-
-/// What goes wrong with one call to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// Nothing.
-    None,
-    /// It never arrives.
-    Lost,
-    /// It is done, and the answer is lost.
-    ReplyLost,
-    /// It arrives when nobody waits for it any more. A transaction is in limbo.
-    Late,
-    /// It is done, and arrives a second time later.
-    Twice,
-    /// It is known not to have been sent.
-    NotSent,
-    /// The server refuses it for good.
-    Refused,
-    /// The store loses its connection at COMMIT and does it again by itself.
-    Again,
-}
-
-/// What is written for many sagas at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Batch {
-    /// New orders.
-    Record,
-    /// Paid ones.
-    Commit,
-}
-
-/// Something that happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Action {
-    /// Time passes.
-    Wait(u64),
-    /// A shopper buys.
-    Buy {
-        proxy: usize,
-        lines: Lines,
-        card: Card,
-        key: Option<u32>,
-    },
-    /// A shopper sends the same request again.
-    BuyAgain { proxy: usize, order: OrderNo },
-    /// A shopper has units held at checkout.
-    TakeHold {
-        lines: Lines,
-        card: Card,
-        fault: Fault,
-    },
-    /// A shopper gets more time.
-    ExtendHold { order: OrderNo, fault: Fault },
-    /// A shopper pays for what is held.
-    ConfirmHold { proxy: usize, order: OrderNo },
-    /// A shopper gives up what is held.
-    ReleaseHold { order: OrderNo, fault: Fault },
-    /// A shopper cancels an order.
-    Cancel { proxy: usize, order: OrderNo },
-    /// A saga goes on.
-    Step {
-        proxy: usize,
-        saga: usize,
-        fault: Fault,
-    },
-    /// A proxy writes what its sagas wait for.
-    Write {
-        proxy: usize,
-        batch: Batch,
-        most: usize,
-        fault: Fault,
-    },
-    /// A proxy keeps its sagas.
-    Renew { proxy: usize },
-    /// A proxy takes up what was left.
-    Recover { proxy: usize, most: usize },
-    /// A proxy dies, and another begins in its place.
-    Crash { proxy: usize },
-    /// A proxy stands still, or goes on.
-    Pause { proxy: usize, paused: bool },
-    /// The replica gets nearer.
-    Replicate { sku: SkuNo, changes: usize },
-    /// The replica takes over, with its own clock.
-    FailOver { skew_ms: u64 },
-    /// Redis is emptied.
-    Flush,
-    /// The module's timer.
-    Sweep { sku: SkuNo },
-    /// A late command arrives.
-    Arrive { message: usize },
-    /// A late command does not.
-    Vanish { message: usize },
-    /// A transaction in limbo is found committed, or rolled back.
-    Resolve { transaction: usize, committed: bool },
-    /// The provider ends what it was at.
-    Complete { order: OrderNo, well: bool },
-    /// The provider tells of a payment.
-    Webhook { order: OrderNo },
-    /// A proxy takes the right to relay and reads rows; another may still be sending.
-    ReadOutbox { proxy: usize, most: usize },
-    /// Kafka takes the next row, or refuses it for good.
-    Relay { proxy: usize, poisoned: bool },
-    /// What Kafka has is removed.
-    RemoveRelayed { proxy: usize },
-    /// An operator has parked rows sent.
-    Unpark,
-    /// An operator changes stock.
-    Adjust { sku: SkuNo, delta: i64 },
-    /// Redis is told of a change of stock; where it may not have it, the change is undone.
-    DeliverChange {
-        log: usize,
-        undo: bool,
-        fault: Fault,
-    },
-    /// An operator has a parked order tried again.
-    RetryParked { order: OrderNo },
-    /// The reconciler reads a SKU in Redis.
-    ReadLedger { proxy: usize, sku: SkuNo },
-    /// The reconciler goes on: reads the same in MySQL, judges, mends.
-    Reconcile { proxy: usize, fault: Fault },
 }
 
 impl World {
@@ -287,118 +157,6 @@ impl World {
         }
     }
 
-    /// Whether the order can be cancelled by whoever looks now.
-    pub fn may_be_cancelled(&self, order: OrderNo) -> bool {
-        let status = self.mysql.order(order).map(|row| row.status);
-        matches!(
-            status,
-            Some(Status::Pending | Status::Paid | Status::Confirmed)
-        )
-    }
-
-    fn buy(&mut self, proxy: usize, lines: Lines, card: Card, key: Option<u32>) {
-        if self.proxies[proxy].is_paused {
-            return;
-        }
-        let order = self.orders.len();
-        self.orders.push(Order::new(order, lines, card, key, false));
-        self.start(proxy, order, Some(card), machine::begin(), self.now_ms);
-    }
-
-    /// The answer to a request that came before is found in the tables; one that came to nothing
-    /// is a new order.
-    fn buy_again(&mut self, proxy: usize, order: OrderNo) {
-        let Some(asked) = self.orders.get(order) else {
-            return;
-        };
-        let Some(key) = asked
-            .key
-            .filter(|key| self.mysql.order_with(*key).is_none())
-        else {
-            return;
-        };
-        let (lines, card) = (asked.lines, asked.card);
-        self.buy(proxy, lines, card, Some(key));
-    }
-
-    fn take_hold(&mut self, lines: Lines, card: Card, fault: Fault) {
-        let order = self.orders.len();
-        let asked = Order::new(order, lines, card, None, true);
-        let reserve = Call::ReserveAll {
-            id: asked.hold_id.clone(),
-            lines,
-            ttl_ms: CHECKOUT_HOLD_MS,
-        };
-        self.orders.push(asked);
-        self.call_redis(reserve, fault);
-    }
-
-    fn extend_hold(&mut self, order: OrderNo, fault: Fault) {
-        let Some(asked) = self.orders.get(order) else {
-            return;
-        };
-        let (id, lines) = (asked.hold_id.clone(), asked.lines);
-        for line in lines.iter() {
-            let extend = Command::Extend {
-                id: id.clone(),
-                for_ms: CHECKOUT_HOLD_MS,
-            };
-            self.call_redis(Call::One(line.sku, extend), fault);
-        }
-    }
-
-    fn confirm_hold(&mut self, proxy: usize, order: OrderNo) {
-        let is_known = self.mysql.order(order).is_some();
-        let Some(asked) = self
-            .orders
-            .get(order)
-            .filter(|asked| asked.held_at_checkout)
-        else {
-            return;
-        };
-        if !is_known && !self.proxies[proxy].is_paused {
-            let card = asked.card;
-            self.start(
-                proxy,
-                order,
-                Some(card),
-                machine::begin_with_hold(),
-                self.now_ms,
-            );
-        }
-    }
-
-    /// Looks first whether the hold has become an order, which may happen before the release
-    /// arrives.
-    fn release_hold(&mut self, order: OrderNo, fault: Fault) {
-        let Some(asked) = self
-            .orders
-            .get(order)
-            .filter(|asked| asked.held_at_checkout)
-        else {
-            return;
-        };
-        if self.mysql.order(order).is_some() {
-            return;
-        }
-        let (id, lines) = (asked.hold_id.clone(), asked.lines);
-        self.books.given_up(order);
-        for line in lines.iter() {
-            let release = Command::Release { id: id.clone() };
-            self.call_redis(Call::One(line.sku, release), fault);
-        }
-    }
-
-    fn cancel(&mut self, proxy: usize, order: OrderNo) {
-        let created_ms = self.mysql.order(order).map(|row| row.created_ms);
-        if let Some(created_ms) = created_ms.filter(|_| self.may_be_cancelled(order))
-            && !self.proxies[proxy].is_paused
-        {
-            self.books.cancelled_by_shopper(order);
-            self.start(proxy, order, None, machine::begin_cancel(), created_ms);
-        }
-    }
-
     fn webhook(&mut self, order: OrderNo) {
         let webhook = Transaction::Webhook(order, self.now_ms);
         // A hint, and maybe an old one.
@@ -481,18 +239,6 @@ impl World {
     }
 }
 
-impl Message {
-    /// The SKU whose count it corrects, if it does.
-    fn corrects(&self) -> Option<SkuNo> {
-        match self {
-            Message::Redis(Call::One(sku, Command::Adjust { only_if, .. })) => {
-                only_if.map(|_| *sku)
-            }
-            _ => None,
-        }
-    }
-}
-
 fn taken<T>(items: &mut Vec<T>, at: usize) -> Option<T> {
     (at < items.len()).then(|| items.swap_remove(at))
 }
@@ -503,11 +249,5 @@ impl Hash for World {
         (self.now_ms, &self.orders, &self.mysql, &self.redis).hash(state);
         (&self.provider, &self.kafka, &self.proxies, &self.books).hash(state);
         hash_in_any_order(&self.on_the_way, state);
-    }
-}
-
-impl Hash for Message {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        format!("{self:?}").hash(state);
     }
 }

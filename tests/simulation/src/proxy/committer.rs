@@ -1,9 +1,10 @@
 //! Group commit on its proxy: what many sagas wait for is written as one, and tried again by itself
 //! when the connection is lost.
 
+use crate::action::{Batch, Fault};
 use crate::machine::{Effect, Input};
 use crate::servers::mysql::Transaction;
-use crate::world::{Batch, Fault, World};
+use crate::world::World;
 
 impl World {
     /// Writes the oldest of a queue. Of a fault that leaves it unclear whether they are written,

@@ -1,19 +1,22 @@
 //! A proxy: the sagas that it runs, and what it does besides.
 
 pub mod committer;
+mod gate;
+mod money;
 pub mod reconciler;
 pub mod recovery;
 pub mod relay;
 pub mod saga;
+mod truth;
 
 use std::hash::{Hash, Hasher};
 
 use reconciler::Look;
 use saga::Saga;
 
+use crate::action::Batch;
 use crate::alike::hash_in_any_order;
 use crate::servers::mysql::Event;
-use crate::world::Batch;
 
 /// One process, with what it would lose by dying.
 #[derive(Clone, Debug, Default)]

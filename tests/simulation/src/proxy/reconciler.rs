@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use holdfast_stock::{Command, Ledger, Policy, State, Word};
 
+use crate::action::Fault;
 use crate::controls::Control;
 use crate::order::{self, SkuNo};
 use crate::reconcile::{
@@ -13,7 +14,7 @@ use crate::reconcile::{
 };
 use crate::servers::mysql::{Outcome, Transaction};
 use crate::servers::redis::{Call, standing};
-use crate::world::{Fault, TAKEN_AGAIN_MS, World};
+use crate::world::{TAKEN_AGAIN_MS, World};
 
 /// A hold that has been prepared for so long has nobody who runs its order, in milliseconds.
 const ORPHAN_AGE_MS: u64 = 30_000;

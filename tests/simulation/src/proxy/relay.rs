@@ -1,7 +1,6 @@
 //! The outbox relay. One proxy has the right to relay; one that has lost it may not know yet and
 //! still send what it has read.
 
-use crate::order::OrderNo;
 use crate::servers::mysql::Key;
 use crate::world::World;
 
@@ -46,10 +45,5 @@ impl World {
         }
         let sent = std::mem::take(&mut self.proxies[proxy].sent);
         self.mysql.outbox.retain(|row| !sent.contains(&row.event));
-    }
-
-    /// What consumers know of an order.
-    pub fn consumed(&self, order: OrderNo) -> Vec<crate::servers::mysql::Event> {
-        self.kafka.consumed(Key::Order(order))
     }
 }

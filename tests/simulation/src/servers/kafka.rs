@@ -25,9 +25,4 @@ impl Kafka {
         }
         seen
     }
-
-    /// Every event once a consumer has dropped repetitions, for those who check all keys at once.
-    pub fn all(&self) -> &[Event] {
-        &self.delivered
-    }
 }

@@ -59,10 +59,12 @@ pub struct Books {
 /// An order as its row says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderRow {
-    /// `PENDING`, `CONFIRMED` or `CANCELLED`.
+    /// `PENDING`, `CONFIRMED`, `CANCELLED` …
     pub status: String,
-    /// Why it was cancelled.
+    /// Why it was called off.
     pub reason: Option<String>,
+    /// Whether it was sold, now or before it was cancelled.
+    pub was_sold: bool,
     /// Units of the SKU.
     pub units: i64,
 }
@@ -99,7 +101,8 @@ impl Books {
             .fetch_one(&mut mysql)
             .await?;
         let rows = sqlx::query(
-            "SELECT id, status, reason, quantity FROM orders JOIN order_lines ON order_id = id WHERE sku = ?",
+            "SELECT id, status, reason, quantity, outcome FROM orders JOIN order_lines l ON l.order_id = id \
+             LEFT JOIN hold_outcomes h ON h.order_id = id WHERE sku = ?",
         )
         .bind(sku)
         .fetch_all(&mut mysql)
@@ -107,9 +110,11 @@ impl Books {
         let mut orders = BTreeMap::new();
         for row in rows {
             let id = Uuid::from_slice(row.try_get("id")?)?.to_string();
+            let outcome: Option<String> = row.try_get("outcome")?;
             let row = OrderRow {
                 status: row.try_get("status")?,
                 reason: row.try_get("reason")?,
+                was_sold: outcome.as_deref() == Some("COMMITTED"),
                 units: row.try_get("quantity")?,
             };
             orders.insert(id, row);
@@ -168,13 +173,17 @@ impl Books {
         );
         for (id, order) in &self.orders {
             check(
-                order.status != "PENDING",
-                format!("unfinished: order {id} is PENDING"),
+                !["PENDING", "PAID", "PARKED"].contains(&order.status.as_str()),
+                format!("unfinished: order {id} is {}", order.status),
             );
             let payment = self.payments.get(id).map(String::as_str);
-            let paid = payment == Some("captured");
+            let sound = match order.status.as_str() {
+                "CONFIRMED" => payment == Some("captured"),
+                "REFUNDED" => payment == Some("refunded"),
+                _ => matches!(payment, None | Some("declined" | "voided")),
+            };
             check(
-                paid == confirmed.contains_key(id),
+                sound,
                 format!(
                     "money: order {id} is {} and its payment {payment:?}",
                     order.status
@@ -239,6 +248,10 @@ pub fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'s
     };
     if order.status == "CONFIRMED" {
         return SOLD.to_vec();
+    }
+    if order.was_sold {
+        let refunded = (order.status == "REFUNDED").then_some("OrderRefunded");
+        return [SOLD.as_slice(), &["OrderCancelled"], refunded.as_slice()].concat();
     }
     let mut events = BEGUN.to_vec();
     let reason = order.reason.as_deref().unwrap_or_default();
@@ -341,6 +354,7 @@ mod tests {
         let order = OrderRow {
             status: "CONFIRMED".to_owned(),
             reason: None,
+            was_sold: true,
             units: 1,
         };
         (id.to_owned(), order)
@@ -426,6 +440,15 @@ mod tests {
         assert!(
             lost.contains("money: order a is CANCELLED and its payment Some(\"captured\")"),
             "{lost}"
+        );
+
+        let kept = doctored(|books, expected| {
+            books.orders.get_mut("a").unwrap().status = "REFUNDED".into();
+            expected.sold.remove("a");
+        });
+        assert!(
+            kept.contains("money: order a is REFUNDED and its payment Some(\"captured\")"),
+            "{kept}"
         );
 
         let unpaid = doctored(|books, _| assert!(books.payments.remove("a").is_some()));

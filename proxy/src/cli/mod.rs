@@ -5,6 +5,7 @@ mod config_check;
 mod events;
 mod import;
 mod migrate;
+mod orders;
 mod outbox;
 mod reconcile;
 mod replay;
@@ -63,6 +64,11 @@ enum Command {
         #[command(subcommand)]
         command: EventsCommand,
     },
+    /// Look at the orders that need a person.
+    Orders {
+        #[command(subcommand)]
+        command: orders::Command,
+    },
     /// Look at the events that Kafka does not have yet.
     Outbox {
         #[command(subcommand)]
@@ -116,6 +122,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
             Command::Events {
                 command: EventsCommand::Tail(options),
             } => events::run(&config, &options).await?,
+            Command::Orders { command } => orders::run(&config, &command).await?,
             Command::Outbox { command } => outbox::run(&config, &command).await?,
             Command::Reconcile(options) => return reconcile::run(&config, options).await,
         }

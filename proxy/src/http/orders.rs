@@ -216,18 +216,26 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
             order_answer(StatusCode::CREATED, &order)
         }
         Answer::Pending => order_answer(StatusCode::ACCEPTED, &order),
-        Answer::Refused(Reason::OutOfStock) => Err(out_of_stock(&order, &ending.refused_lines)),
-        Answer::Refused(Reason::SoldOut | Reason::StockRefused) => {
-            Err(out_of_stock(&order, &now_available(call, &order).await))
-        }
-        // Somebody else called it off: what for is in its row.
-        Answer::Refused(Reason::Abandoned) => match call.app.store.order(order.id).await? {
-            Some(order) => tell_again(&order),
-            None => Err(refusal(Reason::Abandoned, order.id)),
+        Answer::Refused(reason) => match first_reason(call, &order, reason).await {
+            Reason::OutOfStock => Err(out_of_stock(&order, &ending.refused_lines)),
+            Reason::SoldOut | Reason::StockRefused => {
+                Err(out_of_stock(&order, &now_available(call, &order).await))
+            }
+            reason => Err(refusal(reason, order.id)),
         },
-        Answer::Refused(reason) => Err(refusal(reason, order.id)),
         Answer::TooLate => Err(cannot_cancel(&order)),
     }
+}
+
+/// Why the order was called off first: a saga that finds its payment declined or given back may
+/// have been overtaken by a cancellation.
+async fn first_reason(call: &Call, order: &Order, reason: Reason) -> Reason {
+    if !matches!(reason, Reason::PaymentDeclined | Reason::Abandoned) {
+        return reason;
+    }
+    let found = call.app.store.order(order.id).await.ok().flatten();
+    let first = found.and_then(|order| Reason::from_word(&order.reason?));
+    first.unwrap_or(reason)
 }
 
 /// The answer for an order that a request finds done already.

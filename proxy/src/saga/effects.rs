@@ -268,8 +268,11 @@ impl Saga {
                 tracing::warn!(order = %self.order.id, %error, "what was set aside is not given");
                 Input::Refused
             }
-            // Nothing of it can be taken, so something else became of it: that is asked for.
-            Ok(Standing::NeverPaid | Standing::Authorised { .. }) => Input::Unclear,
+            // It was set aside, so somebody has let it go meanwhile.
+            Ok(Standing::NeverPaid) => Input::Refunded,
+            Ok(Standing::Authorised { .. }) => {
+                self.unclear("capture", "what was set aside was not taken")
+            }
             other => self.after_payment("capture", other),
         }
     }

@@ -4,6 +4,8 @@
 //! what it says; `recovery` finds the orders that nobody runs any more, and `leases` keeps it from
 //! those that somebody does.
 
+#[cfg(test)]
+mod drawing;
 mod effects;
 pub mod leases;
 pub mod machine;

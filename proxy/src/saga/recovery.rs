@@ -17,7 +17,7 @@ use crate::store::leases::StaleOrder;
 /// Orders taken up in one look.
 const BATCH: u32 = 256;
 /// Orders run at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 /// The first and the longest pause before an order is taken up again, ms.
 const FIRST_PAUSE_MS: u64 = 1_000;
 const LONGEST_PAUSE_MS: u64 = 60_000;
@@ -38,6 +38,10 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
         }
         if let Err(error) = runner.store.forget_expired_requests(BATCH).await {
             tracing::warn!(%error, "recovery could not remove expired keys; it tries again");
+        }
+        match runner.store.count_parked_orders().await {
+            Ok(parked) => drop(runner.metrics.orders_parked.set(parked)),
+            Err(error) => tracing::warn!(%error, "recovery could not count the parked orders"),
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn start() -> Result<Stack> {
     let products = [
-        "KEEP-1", "KEEP-2", "SHORT", "EXPIRES", "PAID", "TWICE", "DECLINED", "FAILING", "RANGE",
-        "SLOW",
+        "KEEP-1", "KEEP-2", "SHORT", "EXPIRES", "LATE", "PAID", "TWICE", "DECLINED", "FAILING",
+        "RANGE", "SLOW", "RELEASED",
     ];
     Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&products)?),
@@ -151,12 +151,52 @@ async fn a_hold_ends_at_its_deadline() -> Result<()> {
         Ok((look(&holder, id).await?.body["state"] == "EXPIRED").then_some(()))
     })
     .await?;
-    let late = confirm(&holder, id, GOOD_CARD).await?;
-    assert_eq!((late.status, late.problem()), (409, "hold-ended"));
     assert_eq!(extend(&holder, id, 60_000).await?.problem(), "hold-ended");
     let sold = next.buy("EXPIRES", 10, GOOD_CARD).await?;
     assert_eq!(sold.status, 201, "{sold:?}");
+    // Somebody else has the units: the order is written down as expired, and stays so.
+    for _ in 0..2 {
+        let late = confirm(&holder, id, GOOD_CARD).await?;
+        assert_eq!((late.status, late.problem()), (409, "hold-ended"));
+    }
+    let expired = holder.get(&format!("/v1/orders/{id}")).await?.body;
+    assert_eq!(expired["status"], "EXPIRED");
+    assert_eq!(expired["reason"], "hold_expired");
     audit("EXPIRES", &[sold.id()?], 0).await
+}
+
+#[tokio::test]
+async fn a_hold_that_is_confirmed_too_late_is_bought_while_there_are_units() -> Result<()> {
+    let holder = guest().await?;
+    let taken = hold(&holder, &[("LATE", 10)], 300).await?;
+    let id = taken.id()?;
+    wait::until_async("the deadline", PATIENCE, || async {
+        Ok((look(&holder, id).await?.body["state"] == "EXPIRED").then_some(()))
+    })
+    .await?;
+    let sold = confirm(&holder, id, GOOD_CARD).await?;
+    assert_eq!((sold.status, sold.id()?), (201, id), "{sold:?}");
+    audit("LATE", &[id], 0).await
+}
+
+#[tokio::test]
+async fn of_a_release_and_a_confirmation_at_once_one_comes_to_nothing() -> Result<()> {
+    let holder = guest().await?;
+    let mut sold = Vec::new();
+    for _ in 0..10 {
+        let taken = hold(&holder, &[("RELEASED", 1)], 60_000).await?;
+        let id = taken.id()?.to_owned();
+        let (confirmed, released) =
+            futures::future::join(confirm(&holder, &id, GOOD_CARD), release(&holder, &id)).await;
+        let (confirmed, released) = (confirmed?, released?);
+        match (confirmed.status, released.status) {
+            (201, 409) => sold.push(id),
+            (409, 204) => {}
+            _ => panic!("{confirmed:?}, and {released:?}"),
+        }
+    }
+    let sold: Vec<&str> = sold.iter().map(String::as_str).collect();
+    audit("RELEASED", &sold, 0).await
 }
 
 #[tokio::test]

@@ -82,7 +82,9 @@ async fn audit(stack: &Stack, sku: &str, sold: &[&str]) -> Result<Books> {
 async fn refunds(stack: &Stack, order: &str) -> Result<i64> {
     let url = format!("{}/v1/payments/{order}", stack.payment.url());
     let payment: Value = reqwest::get(url).await?.json().await?;
-    payment["refunds"].as_i64().context("a count of refunds")
+    payment["refunds"]
+        .as_i64()
+        .with_context(|| format!("no count of refunds: {payment}"))
 }
 
 async fn mysql(stack: &Stack) -> Result<MySqlConnection> {
@@ -332,9 +334,9 @@ async fn lock_order(connection: &mut MySqlConnection, order: &str) -> Result<()>
     Ok(())
 }
 
-/// Waits until somebody waits for a row lock.
+/// Waits until a cancellation waits for its order's row, which is locked.
 async fn wait_for_lock(stack: &Stack) -> Result<()> {
-    let query = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    let query = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT status FROM orders %FOR UPDATE'";
     wait::until_async("the cancellation to be held up", PATIENCE, || async {
         let mut mysql = mysql(stack).await?;
         let waiting: i64 = sqlx::query_scalar(query).fetch_one(&mut mysql).await?;

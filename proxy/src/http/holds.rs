@@ -153,9 +153,9 @@ pub async fn confirm(mut call: Call) -> HttpAnswer {
     .await;
     let refused = matches!(
         ending.answer,
-        Answer::Refused(Reason::OutOfStock | Reason::KeyTaken)
+        Answer::Refused(Reason::OutOfStock | Reason::KeyTaken | Reason::Abandoned)
     );
-    // Another confirmation of the same hold may have come first.
+    // Another confirmation of the same hold, or its release, may have come first.
     if refused && let Some(order) = call.app.store.order(id).await? {
         return tell_again(&order);
     }

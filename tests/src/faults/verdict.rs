@@ -140,7 +140,7 @@ impl Verdict {
             let order = OrderRow {
                 status: row.try_get("status")?,
                 reason: row.try_get("reason")?,
-                units: 0,
+                ..OrderRow::default()
             };
             verdict.unsettled += i64::from(row.try_get::<i8, _>("settled")? == 0);
             verdict.orders.insert(id, order);

@@ -1,7 +1,7 @@
 //! The topic of events, read from its beginning to where it ended when MySQL was read. Nothing is
 //! committed: reading changes nothing for anybody else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -40,6 +40,8 @@ impl Topic {
             .set("group.id", "holdfast-audit")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
+            // Where messages grow too old while they are read: the next that are there, not the end.
+            .set("auto.offset.reset", "earliest")
             // Some 64 MB a partition would be read ahead otherwise.
             .set("queued.max.messages.kbytes", "8192")
             .set_log_level(RDKafkaLogLevel::Emerg)
@@ -74,14 +76,14 @@ impl Topic {
         evidence.events.horizon_ms = i64::MIN;
         let mut places = TopicPartitionList::new();
         let mut left: HashMap<i32, i64> = HashMap::new();
-        let mut truncated: HashMap<i32, ()> = HashMap::new();
+        let mut truncated: HashSet<i32> = HashSet::new();
         for (partition, end) in &last.0 {
             let (first, _) = self
                 .consumer
                 .fetch_watermarks(&self.name, *partition, PATIENCE)?;
             if first > 0 {
                 evidence.events.removed += first.cast_unsigned();
-                truncated.insert(*partition, ());
+                truncated.insert(*partition);
             }
             if first < *end {
                 places.add_partition_offset(&self.name, *partition, Offset::Beginning)?;
@@ -111,7 +113,7 @@ impl Topic {
                 continue;
             };
             if offset < end {
-                if truncated.remove(&partition).is_some() {
+                if truncated.remove(&partition) {
                     let first_ms = message.timestamp().to_millis().unwrap_or(i64::MAX);
                     evidence.events.horizon_ms = evidence.events.horizon_ms.max(first_ms);
                 }

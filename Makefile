@@ -39,9 +39,9 @@ test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, an
 	$(CARGO) test --release --workspace
 	@CARGO=$(CARGO) tests/matrix.sh
 
-test-faults: build ## Kill the servers of a shop under load, FAULTS=52 times, and look whether anything was lost
-	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_RETAIL=$(wildcard $(RETAIL)) \
-	$(CARGO) test --release -p holdfast-tests --test shop_faults -- --nocapture
+test-faults: build ## Kill a shop's servers under load, FAULTS=52 times, give it other troubles, and audit it
+	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_RETAIL=$(wildcard $(RETAIL)) HOLDFAST_STOPPED_MS=60000 \
+	$(CARGO) test --release -p holdfast-tests --test shop_faults --test shop_troubles --test shop_disk_full -- --nocapture
 
 test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module on each
 	@tests/fetch-servers.sh && CARGO=$(CARGO) tests/matrix.sh --all

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::data;
+use crate::data::{self, Home};
 use crate::kafka::Kafka;
 use crate::mysql::Mysql;
 use crate::payment::{Payment, PaymentOptions};
@@ -23,6 +23,8 @@ pub const TOPIC: &str = "holdfast.orders";
 pub struct StackOptions {
     /// How Redis is started.
     pub redis: RedisOptions,
+    /// Where the database lives; a fresh test folder, or the server that was given, when absent.
+    pub mysql_home: Option<Home>,
     /// Whether Kafka is started. If not, its address is known all the same, and the test may start it later.
     pub kafka: bool,
     /// A CSV file that is imported before the proxy opens.
@@ -37,6 +39,7 @@ impl Default for StackOptions {
     fn default() -> StackOptions {
         StackOptions {
             redis: RedisOptions::default(),
+            mysql_home: None,
             kafka: true,
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
             webhooks: false,
@@ -103,7 +106,10 @@ impl Stack {
         };
         let (redis, mysql, payment, started) = thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start(options.redis.clone()));
-            let mysql = scope.spawn(|| Mysql::start(None));
+            let mysql = scope.spawn(|| match &options.mysql_home {
+                Some(home) => Mysql::start_private(Some(home)),
+                None => Mysql::start(None),
+            });
             let broker = scope.spawn(|| match options.kafka {
                 true => kafka
                     .start()

@@ -9,34 +9,31 @@
 
 pub mod accounts;
 mod buyers;
+mod inflict;
 pub mod random;
 pub mod replay;
+pub mod rest;
 pub mod schedule;
 pub mod table;
 pub mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures::future::{join_all, try_join_all};
-use sqlx::{Connection, MySqlConnection};
+use futures::future::join_all;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::books::OrderRow;
 use crate::data::Home;
-use crate::probe;
-use crate::proxy::Proxy;
-use crate::stack::{Stack, StackOptions, catalogue_of};
-use crate::wait;
-use accounts::{Accounts, Totals};
-use buyers::Crowd;
+use accounts::Totals;
 use random::Random;
 use replay::Replay;
-use schedule::{Fault, Target, schedule};
+use rest::{AT_REST_WITHIN, audit};
+use schedule::schedule;
 use table::{Cost, table};
 use verdict::Known;
 
@@ -47,11 +44,6 @@ const HOT: [&str; 2] = ["HOT-1", "HOT-2"];
 /// Units that come with each delivery of something hot.
 const DELIVERY: i64 = 40;
 const DELIVERED_EVERY: Duration = Duration::from_millis(500);
-/// How long a fault may take to be over, on a machine that does much else.
-const RIGHT_AGAIN_WITHIN: Duration = Duration::from_secs(90);
-/// How long the last orders and events may take when all servers are up.
-const AT_REST_WITHIN: Duration = Duration::from_secs(120);
-
 /// What is to be done to a shop.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -82,14 +74,6 @@ pub struct Report {
     pub audited: String,
 }
 
-/// A shop with several proxies under load.
-struct Faults {
-    stack: Stack,
-    others: Vec<Proxy>,
-    crowd: Arc<Crowd>,
-    began: Instant,
-}
-
 /// Starts a shop, kills its servers one after the other under load, and holds the books against what clients know.
 ///
 /// # Errors
@@ -109,7 +93,7 @@ pub async fn run(plan: &Plan) -> Result<Report> {
 
 async fn run_with(plan: &Plan, costs: &mut Vec<Cost>) -> Result<Report> {
     let home = Home::for_test("faults")?;
-    let faults = Arc::new(open(plan, &home).await?);
+    let faults = Arc::new(inflict::open(plan, &home).await?);
     let crowd = Arc::clone(&faults.crowd);
     let mut random = Random::new(plan.seed);
     let buyers: Vec<JoinHandle<Result<()>>> = (0..plan.buyers)
@@ -132,11 +116,7 @@ async fn run_with(plan: &Plan, costs: &mut Vec<Cost>) -> Result<Report> {
         .await;
     crowd.is_over.store(true, Ordering::Relaxed);
     for cost in costs.iter_mut() {
-        let killed = faults.began + cost.at;
-        cost.sold = crowd
-            .accounts
-            .first_sale_after(killed)
-            .map(|sale| sale - killed);
+        cost.sold = faults.sold(faults.began + cost.at);
     }
     done?;
     for buyer in join_all(buyers).await {
@@ -166,172 +146,6 @@ async fn run_with(plan: &Plan, costs: &mut Vec<Cost>) -> Result<Report> {
         audited,
         rush,
     })
-}
-
-/// `holdfast audit` of a shop at rest: what it said, or the error with what it found. The orders in the file must be
-/// sold.
-pub fn audit(stack: &Stack, acknowledged: Option<&Path>) -> Result<String> {
-    let wait = AT_REST_WITHIN.as_secs().to_string();
-    let mut arguments = vec!["audit", "--at-rest", "--wait", &wait];
-    if let Some(file) = acknowledged {
-        arguments.extend(["--acknowledged", file.to_str().context("a path in UTF-8")?]);
-    }
-    stack.proxy.run(&arguments)
-}
-
-/// A shop with the sheet's goods and the hot ones, and nobody in it yet.
-async fn open(plan: &Plan, home: &Home) -> Result<Faults> {
-    let (sheet, catalogue) = (plan.sheet.clone(), catalogue_of(&HOT)?);
-    let started = spawn_blocking(move || {
-        let stack = Stack::start(StackOptions {
-            catalogue: Some(catalogue),
-            ..StackOptions::default()
-        })?;
-        let sheet = sheet.to_str().context("a path in UTF-8")?;
-        // Enough for many replays: scarce are the hot things.
-        stack
-            .proxy
-            .run(&["import", sheet, "--stock-percent", "50000"])?;
-        let others = (1..PROXIES).map(|_| stack.another_proxy());
-        let others = others.collect::<Result<Vec<_>>>()?;
-        Ok::<_, anyhow::Error>((stack, others))
-    });
-    let (stack, others) = started.await??;
-    let proxies = std::iter::once(&stack.proxy).chain(&others);
-    let crowd = Crowd {
-        urls: proxies.map(Proxy::url).collect(),
-        operator_token: stack.proxy.operator_token().to_owned(),
-        hot: HOT.map(str::to_owned).to_vec(),
-        accounts: Accounts::open(&home.path("acknowledged.csv"))?,
-        in_flight: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
-    };
-    Ok(Faults {
-        stack,
-        others,
-        crowd: Arc::new(crowd),
-        began: Instant::now(),
-    })
-}
-
-impl Faults {
-    /// One fault after the other, each awaited until all is right again unless the next overlaps it.
-    async fn inflict(self: &Arc<Self>, schedule: &[Fault], costs: &mut Vec<Cost>) -> Result<()> {
-        let mut open = Vec::new();
-        for fault in schedule {
-            // The moment is part of the schedule: nothing is awaited here.
-            tokio::time::sleep(fault.pause).await;
-            let faults = Arc::clone(self);
-            let fault = *fault;
-            open.push(tokio::spawn(async move { faults.one(fault).await }));
-            if !fault.is_overlapped {
-                for cost in try_join_all(open.drain(..)).await? {
-                    costs.push(cost?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Kills a server, starts it again after its downtime, and waits until all is right.
-    async fn one(self: Arc<Self>, fault: Fault) -> Result<Cost> {
-        let orders = self.unsettled().await.ok();
-        let requests = self.crowd.in_flight.load(Ordering::Relaxed);
-        let killed = Instant::now();
-        let faults = Arc::clone(&self);
-        spawn_blocking(move || faults.kill(fault.target)).await??;
-        let faults = Arc::clone(&self);
-        let restart = async {
-            tokio::time::sleep(fault.downtime).await;
-            spawn_blocking(move || faults.start(fault.target)).await??;
-            let back = killed.elapsed();
-            anyhow::Ok((back, self.ready(killed).await?))
-        };
-        let (restart, settled) = futures::join!(restart, self.settled(&orders, killed));
-        let (back, ready) =
-            restart.with_context(|| format!("after the kill of {}", fault.target))?;
-        Ok(Cost {
-            fault,
-            at: killed - self.began,
-            requests,
-            orders: orders.as_ref().map(Vec::len),
-            back,
-            ready,
-            settled: settled?,
-            sold: None,
-        })
-    }
-
-    fn kill(&self, target: Target) -> Result<()> {
-        match target {
-            Target::Proxy(place) => self.proxy(place)?.server().kill(),
-            Target::Redis => self.stack.redis.server()?.kill(),
-            Target::Mysql => self.stack.mysql.server()?.kill(),
-            Target::Kafka => self.stack.kafka.server()?.kill(),
-        }
-    }
-
-    fn start(&self, target: Target) -> Result<()> {
-        match target {
-            Target::Proxy(place) => self.proxy(place)?.start(),
-            Target::Redis => self.stack.redis.start_again(),
-            Target::Mysql => self.stack.mysql.start_again(),
-            Target::Kafka => self.stack.kafka.start(),
-        }
-    }
-
-    fn proxy(&self, place: usize) -> Result<&Proxy> {
-        self.proxies().nth(place).context("no such proxy")
-    }
-
-    fn proxies(&self) -> impl Iterator<Item = &Proxy> {
-        std::iter::once(&self.stack.proxy).chain(&self.others)
-    }
-
-    /// The orders that are not settled.
-    async fn unsettled(&self) -> Result<Vec<Vec<u8>>> {
-        let mut mysql = MySqlConnection::connect(&self.stack.database_url()).await?;
-        let ids = sqlx::query_scalar("SELECT id FROM orders WHERE settled = 0");
-        Ok(ids.fetch_all(&mut mysql).await?)
-    }
-
-    /// How long after the kill none of these orders was unsettled any more.
-    async fn settled(
-        &self,
-        orders: &Option<Vec<Vec<u8>>>,
-        killed: Instant,
-    ) -> Result<Option<Duration>> {
-        let Some(orders) = orders else {
-            return Ok(None);
-        };
-        let orders: BTreeSet<&Vec<u8>> = orders.iter().collect();
-        let settled = wait::until_async(
-            "the orders in flight to be settled",
-            RIGHT_AGAIN_WITHIN,
-            || async {
-                // A database that is away has settled nothing yet.
-                let left = self.unsettled().await.ok();
-                let left = left.map(|left| left.iter().filter(|id| orders.contains(id)).count());
-                Ok((left == Some(0)).then(|| killed.elapsed()))
-            },
-        );
-        Ok(Some(settled.await?))
-    }
-
-    /// How long after the kill every proxy was ready.
-    async fn ready(&self, killed: Instant) -> Result<Duration> {
-        wait::until_async("every proxy to be ready", RIGHT_AGAIN_WITHIN, || async {
-            let ports: Vec<u16> = self.proxies().map(Proxy::admin_port).collect();
-            let ready = spawn_blocking(move || {
-                let mut statuses = ports
-                    .iter()
-                    .map(|port| probe::http_status(*port, "/readyz"));
-                statuses.all(|status| status == Some(200))
-            });
-            Ok(ready.await?.then(|| killed.elapsed()))
-        })
-        .await
-    }
 }
 
 fn by_end<'a>(orders: impl Iterator<Item = &'a OrderRow>) -> BTreeMap<String, usize> {

@@ -27,9 +27,7 @@ pub struct Cost {
 
 /// A line for each fault.
 pub fn table(costs: &[Cost]) -> String {
-    let mut text = format!(
-        "{:>3}  {:>7}  {:<8}  {:>7}  {:>8}  {:>9}  {:>7}  {:>7}  {:>9}  {:>9}\n",
-        "",
+    let head = [
         "at s",
         "killed",
         "away s",
@@ -38,26 +36,38 @@ pub fn table(costs: &[Cost]) -> String {
         "back s",
         "ready s",
         "settled s",
-        "first 201"
-    );
-    for (number, cost) in costs.iter().enumerate() {
-        let overlap = if cost.fault.is_overlapped { " *" } else { "" };
-        text += &format!(
-            "{:>3}  {:>7}  {:<8}  {:>7}  {:>8}  {:>9}  {:>7}  {:>7}  {:>9}  {:>9}{overlap}\n",
-            number + 1,
-            seconds(cost.at),
-            cost.fault.target.to_string(),
-            seconds(cost.fault.downtime),
-            cost.requests,
-            cost.orders
-                .map_or("?".to_owned(), |orders| orders.to_string()),
-            seconds(cost.back),
-            seconds(cost.ready),
-            cost.settled.map_or("?".to_owned(), seconds),
-            cost.sold.map_or("never".to_owned(), seconds),
-        );
-    }
-    text + "* the next fault came before this one was over\n"
+        "first 201",
+    ];
+    let lines: String = costs.iter().map(line).collect();
+    format!(
+        "{}{lines}* the next fault came before this one was over\n",
+        row(head)
+    )
+}
+
+/// One fault.
+pub fn line(cost: &Cost) -> String {
+    let orders = cost
+        .orders
+        .map_or("?".to_owned(), |orders| orders.to_string());
+    let overlap = if cost.fault.is_overlapped { "*" } else { "" };
+    row([
+        &seconds(cost.at),
+        &format!("{}{overlap}", cost.fault.target),
+        &seconds(cost.fault.downtime),
+        &cost.requests.to_string(),
+        &orders,
+        &seconds(cost.back),
+        &seconds(cost.ready),
+        &cost.settled.map_or("?".to_owned(), seconds),
+        &cost.sold.map_or("never".to_owned(), seconds),
+    ])
+}
+
+fn row(cells: [&str; 9]) -> String {
+    let [at, killed, cells @ ..] = cells;
+    let cells: String = cells.iter().map(|cell| format!("{cell:>11}")).collect();
+    format!("{at:>8}  {killed:<8}{cells}\n")
 }
 
 fn seconds(time: Duration) -> String {

@@ -13,6 +13,7 @@ pub mod parked_orders;
 pub mod payment_notices;
 pub mod products;
 mod reconciliation;
+mod silence;
 pub mod undo;
 pub mod users;
 
@@ -128,6 +129,7 @@ impl Store {
                     .max(1),
             )
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+            .after_connect(|connection, _| Box::pin(silence::end_silent_transactions(connection)))
             .connect_lazy_with(options);
         Ok(Self {
             pool,

@@ -42,7 +42,7 @@ const PROXIES: usize = 2;
 /// What the rush is after.
 const HOT: [&str; 2] = ["HOT-1", "HOT-2"];
 /// Units that come with each delivery of something hot.
-const DELIVERY: i64 = 40;
+const DELIVERY: i64 = 5;
 const DELIVERED_EVERY: Duration = Duration::from_millis(500);
 /// What is to be done to a shop.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::Error;
+use super::super::silence::end_silent_transactions;
 use super::pieces::fitting;
 use super::trouble::{self, Trouble};
 use crate::config;
@@ -254,6 +255,7 @@ async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, Error
     ] {
         sqlx::query(setting).execute(&mut connection).await?;
     }
+    end_silent_transactions(&mut connection).await?;
     Ok(connection)
 }
 

@@ -51,7 +51,7 @@ test-sanitizer: build ## Run the module's tests under valgrind
 
 simulate: ## Simulate millions of steps among servers that fail (STEPS, SEEDS, SEED), and walk every interleaving
 	$(CARGO) run --release -p holdfast-simulation -- --steps $(or $(STEPS),10000000) --seeds $(or $(SEEDS),4) $(if $(SEED),--seed $(SEED))
-	$(CARGO) test --release -p holdfast-simulation --test interleavings -- --include-ignored --nocapture --test-threads 1
+	$(CARGO) test --release -p holdfast-simulation --test interleavings -- --nocapture --test-threads 1
 
 lint: ## Check formatting, lints and docs
 	$(CARGO) fmt --all --check

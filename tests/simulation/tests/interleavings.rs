@@ -58,16 +58,6 @@ fn two_buyers_one_unit_and_a_failover() {
     });
 }
 
-#[test]
-#[ignore = "takes many minutes and gigabytes; make simulate runs it"]
-fn two_buyers_one_unit_a_crash_a_failover_and_a_call_that_goes_wrong() {
-    walk(Disasters {
-        calls: 1,
-        fail_overs: 1,
-        ..CRASH
-    });
-}
-
 /// The shortest way to a breach.
 fn finds(control: Control, disasters: Disasters) {
     let began = Instant::now();

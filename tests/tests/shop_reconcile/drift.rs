@@ -1,5 +1,6 @@
 //! Each kind of drift, made by hand.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -15,12 +16,19 @@ use super::command::{key, number, quiet, reconcile, tell};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn stack(skus: &[&str]) -> Result<Stack> {
-    Stack::start(StackOptions {
+    let stack = Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(skus)?),
         environment: quiet(),
         ..StackOptions::default()
-    })
+    })?;
+    // A proxy compares everything once when it finds a Redis that it has never filled.
+    wait::until("the proxy's first comparison", PATIENCE, || {
+        let marker: Option<HashMap<String, i64>> =
+            tell(&stack, &["INV.GET", "inv:{rebuilt}:marker"])?;
+        Ok(marker.filter(|marker| marker["on_hand"] == 1))
+    })?;
+    Ok(stack)
 }
 
 /// An order of two units that is sold and done with.

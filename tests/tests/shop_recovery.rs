@@ -14,12 +14,17 @@ use holdfast_tests::shop::{GOOD_CARD, SLOW_CARD, Shop, Shopper};
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
 use holdfast_tests::wait;
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use sqlx::{Connection, MySql, MySqlConnection, QueryBuilder};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 static STACK: LazyLock<Mutex<Stack>> = LazyLock::new(|| Mutex::new(start().expect("a shop")));
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const BUYERS: usize = 6;
+/// Orders that are left at once: several of recovery's batches.
+const LEFT: usize = 1_000;
 /// More than a rush sells.
 const PLENTY: i64 = 100_000;
 
@@ -32,6 +37,7 @@ fn start() -> Result<Stack> {
         "HUNG",
         "RESTARTED",
         "DRAINED",
+        "LEFT",
     ];
     let settings = [
         ("HOLDFAST_RECOVERY__INTERVAL_MS", "200"),
@@ -253,6 +259,51 @@ async fn a_proxy_that_is_told_to_stop_finishes_what_it_began() -> Result<()> {
     let (id, status) = drained?;
     assert_eq!(status, Some(201));
     audit_one_sale(&stack, "DRAINED", id).await
+}
+
+/// Orders that nobody runs, written as a proxy would have that died right after.
+async fn leave_orders(stack: &Stack, sku: &str, count: usize) -> Result<Vec<Uuid>> {
+    let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+    let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
+    for ids in ids.chunks(1_000) {
+        let mut orders = QueryBuilder::<MySql>::new(
+            "INSERT INTO orders (id, user_id, status, total, currency, lease_until) ",
+        );
+        orders.push_values(ids, |mut row, id| {
+            row.push_bind(*id)
+                .push_bind(Uuid::nil())
+                .push("'PENDING', 10, 'GBP', NOW(3)");
+        });
+        orders.build().execute(&mut mysql).await?;
+        let mut lines =
+            QueryBuilder::<MySql>::new("INSERT INTO order_lines (order_id, sku, quantity, price) ");
+        lines.push_values(ids, |mut row, id| {
+            row.push_bind(*id).push_bind(sku.to_owned()).push("1, 10");
+        });
+        lines.build().execute(&mut mysql).await?;
+    }
+    Ok(ids)
+}
+
+#[tokio::test]
+async fn many_orders_that_were_left_are_undone_and_one_that_cannot_be_read_stops_none() -> Result<()>
+{
+    let stack = STACK.lock().await;
+    let unreadable = leave_orders(&stack, "no sku!", 1).await?;
+    leave_orders(&stack, "LEFT", LEFT).await?;
+    let query = "SELECT COUNT(*) FROM orders JOIN order_lines ON order_id = id \
+                 WHERE sku = 'LEFT' AND status = 'EXPIRED' AND reason = 'abandoned' AND settled = 1";
+    wait::until_async("every order to be undone", 3 * PATIENCE, || async {
+        let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+        let undone: i64 = sqlx::query_scalar(query).fetch_one(&mut mysql).await?;
+        Ok((undone == LEFT as i64).then_some(()))
+    })
+    .await?;
+    let parked: Value = serde_json::from_str(&stack.proxy.run(&["orders", "parked", "--json"])?)?;
+    assert_eq!(parked[0]["order_id"], json!(unreadable[0]), "{parked}");
+    let why = parked[0]["error"].as_str().unwrap_or_default();
+    assert!(why.contains("no sku!"), "{why}");
+    Ok(())
 }
 
 /// The status of /readyz.

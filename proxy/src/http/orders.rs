@@ -296,7 +296,7 @@ pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
         })
         .collect();
     let detail =
-        "fewer units are available than were asked for; nothing was bought, held or charged";
+        "fewer units are available than were asked for; nothing was bought or held, and any payment is given back";
     Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
 }
 

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LATE_CARD: &str = "4000000000000010";
 const LATER_CARD: &str = "4000000000000028";
 const NO_REFUND_CARD: &str = "4000000000000085";
+const REPEATED_WEBHOOKS_CARD: &str = "4000000000000101";
 const LOST_REFUND_CARD: &str = "4000000000000093";
 
 /// What buying two units with a card leads to. The provider takes the money exactly of those that
@@ -83,7 +84,7 @@ const CASES: &[Case] = &[
 static STACK: LazyLock<Stack> = LazyLock::new(|| {
     let skus: Vec<String> = CASES.iter().map(|case| sku_of(case.card)).collect();
     let mut skus: Vec<&str> = skus.iter().map(String::as_str).collect();
-    skus.extend(["CANCEL-1", "CANCEL-2", "FORGED"]);
+    skus.extend(["CANCEL-1", "CANCEL-2", "FORGED", "RUSH"]);
     start(&skus, &[]).expect("a shop")
 });
 
@@ -358,6 +359,30 @@ async fn a_webhook_counts_for_as_much_as_its_signature_and_is_never_taken_at_its
         assert_eq!(tell(&STACK, &provider, &id, status, 0).await?.status, 204);
     }
     assert_eq!(order_row(&STACK, &id).await?, sold);
+    Ok(())
+}
+
+/// Each order is told of six times while it is bought.
+#[tokio::test]
+async fn webhooks_that_come_in_a_rush_disturb_no_sale() -> Result<()> {
+    const BUYERS: i64 = 100;
+    let shop = Shop::of(&STACK.proxy);
+    shop.set_stock("RUSH", BUYERS / 2).await?;
+    let buyers = try_join_all((0..BUYERS).map(|_| shop.guest())).await?;
+    let buys = buyers
+        .iter()
+        .map(|buyer| buyer.buy("RUSH", 1, REPEATED_WEBHOOKS_CARD));
+    let replies = try_join_all(buys).await?;
+    let (sold, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 201);
+    assert_eq!(sold.len(), 50, "{replies:?}");
+    assert!(refused.iter().all(|reply| reply.status == 409));
+    for reply in sold {
+        let row = settled_as(&STACK, reply.id()?, "CONFIRMED").await?;
+        let told = row.events.iter().filter(|event| *event == "OrderConfirmed");
+        assert_eq!(told.count(), 1, "{row:?}");
+        money(&STACK, reply.id()?).await?;
+    }
+    assert_eq!(units(&STACK, "RUSH").await?, (0, 0));
     Ok(())
 }
 

@@ -31,8 +31,8 @@ pub async fn payment(mut call: Call) -> Answer {
             let detail = format!("there is no order {order}");
             return Err(Problem::new(Kind::NotFound, detail));
         }
-        Noted::NothingToDo => {}
-        Noted::ToBeLookedAt => call.app.sagas.wake_recovery(),
+        Noted::Noted => {}
+        Noted::Due => call.app.sagas.wake_recovery(),
     }
     no_content()
 }

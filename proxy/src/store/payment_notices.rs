@@ -1,28 +1,42 @@
 //! Table `orders`: what the payment provider's webhooks change in it.
 
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::orders::retrying;
 use super::{Error, Store};
 use crate::orders::Status;
 
-/// What is to be done about a notice of the provider.
+/// What came of a notice of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noted {
     /// No such order was recorded.
     UnknownOrder,
-    /// It says nothing that the order's row does not say.
-    NothingToDo,
-    /// Recovery is to ask the provider what is true, as soon as nobody runs the order's saga.
-    ToBeLookedAt,
+    /// Whoever runs the order's saga learns it, or there is nothing to learn.
+    Noted,
+    /// Nobody runs the order's saga: recovery is to take it up now.
+    Due,
+}
+
+/// How an order stands when a notice of it comes.
+struct Standing {
+    status: Option<Status>,
+    /// Nothing was left to do for it.
+    is_settled: bool,
+    /// Something is left to do, and its lease has run out.
+    is_due: bool,
+    /// It was to be left alone for longer than a running saga's lease can last.
+    is_left_alone: bool,
 }
 
 impl Store {
     /// Writes down that the provider told of an order's payment; `captured` is the payment's name
-    /// if it says that the money was taken. An order that is not decided yet is PAID if the money was
-    /// taken, and one that was called off is taken up again to give it back. Repeated, it changes
-    /// nothing more. An order that was to be left alone for longer than `lease_ms`, which is the
-    /// longest that a running saga's lease can last, is looked at by then.
+    /// if it says that the money was taken. Then an order that is not decided is PAID, and one that
+    /// was called off is taken up again to give the money back. An order that was to be left alone
+    /// is looked at within `lease_ms`, which is how long a running saga's lease lasts at most.
+    ///
+    /// Of an order that is being bought most notices come while its saga runs: what they change
+    /// nothing of is not locked, so that nobody waits for them.
     pub async fn note_payment(
         &self,
         order: Uuid,
@@ -38,25 +52,48 @@ impl Store {
         captured: Option<&str>,
         lease_ms: u64,
     ) -> Result<Noted, Error> {
-        let status: Option<String> = sqlx::query_scalar("SELECT status FROM orders WHERE id = ?")
-            .bind(order)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(status) = status else {
+        let Some(standing) = self.standing(order, lease_ms).await? else {
             return Ok(Noted::UnknownOrder);
         };
-        let status = Status::from_word(&status);
-        let is_undecided = matches!(status, Some(Status::Pending | Status::Paid));
-        if is_undecided && self.note_undecided(order, captured, lease_ms).await? {
-            return Ok(Noted::ToBeLookedAt);
-        }
-        // It was called off before, or since it was read.
-        let is_called_off = matches!(status, Some(Status::Cancelled | Status::Expired));
-        let may_be_called_off = is_undecided || is_called_off;
-        if may_be_called_off && captured.is_some() && self.reopen(order, lease_ms).await? {
-            return Ok(Noted::ToBeLookedAt);
-        }
-        Ok(Noted::NothingToDo)
+        let is_called_off = match (standing.status, captured) {
+            (Some(Status::Pending), Some(_)) => {
+                // Not PENDING any more: called off, perhaps, since it was read.
+                !self.note_undecided(order, captured, lease_ms).await?
+            }
+            (Some(Status::Pending | Status::Paid), _) => {
+                if standing.is_left_alone {
+                    self.note_undecided(order, captured, lease_ms).await?;
+                }
+                false
+            }
+            (Some(Status::Cancelled | Status::Expired), Some(_)) => true,
+            _ => return Ok(Noted::Noted),
+        };
+        let is_reopened = is_called_off && self.reopen(order, lease_ms).await?;
+        let is_due = standing.is_due || is_reopened && standing.is_settled;
+        Ok(if is_due { Noted::Due } else { Noted::Noted })
+    }
+
+    async fn standing(&self, order: Uuid, lease_ms: u64) -> Result<Option<Standing>, Error> {
+        let row = sqlx::query(
+            "SELECT status, settled = 1 AS is_settled, settled = 0 AND lease_until <= NOW(3) AS is_due, \
+             lease_until > NOW(3) + INTERVAL ? * 1000 MICROSECOND AS is_left_alone \
+             FROM orders WHERE id = ?",
+        )
+        .bind(lease_ms)
+        .bind(order)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let status: String = row.try_get("status")?;
+        Ok(Some(Standing {
+            status: Status::from_word(&status),
+            is_settled: row.try_get("is_settled")?,
+            is_due: row.try_get("is_due")?,
+            is_left_alone: row.try_get("is_left_alone")?,
+        }))
     }
 
     /// False when the order is decided.
@@ -86,7 +123,7 @@ impl Store {
         Ok(noted.rows_affected() > 0)
     }
 
-    /// False when the order was not called off.
+    /// Takes an order up again that was called off; false when it was not.
     async fn reopen(&self, order: Uuid, lease_ms: u64) -> Result<bool, Error> {
         let reopened = sqlx::query(
             "UPDATE orders SET \

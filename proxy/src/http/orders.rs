@@ -295,8 +295,7 @@ pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
             json!({ "sku": line.sku, "requested": line.quantity, "available": outcome.available })
         })
         .collect();
-    let detail =
-        "fewer units are available than were asked for; nothing was bought or held, and any payment is given back";
+    let detail = "fewer units are available than were asked for; nothing was bought or held, and any payment is given back";
     Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
 }
 

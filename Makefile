@@ -36,7 +36,8 @@ down: ## Stop the stack; its data stays
 	@if [ -x $(STACK) ]; then $(STACK) down; else echo "nothing runs: the stack was never built"; fi
 
 test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, and run every test
-	$(CARGO) test --release --workspace
+	@$(STACK) fetch
+	$(CARGO) test --release --workspace --no-fail-fast
 	@CARGO=$(CARGO) tests/matrix.sh
 
 test-faults: build ## Kill a shop's servers under load, FAULTS=52 times, give it other troubles, and audit it

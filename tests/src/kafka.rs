@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,6 +25,8 @@ use crate::{ports, wait};
 
 /// Fetching 45 MB over a slow line.
 const FETCH_DEADLINE: Duration = Duration::from_secs(300);
+/// A registry that fails once often answers when it is asked again.
+const FETCH_ATTEMPTS: u32 = 4;
 /// Any valid id does: it says to which cluster a data folder belongs.
 const CLUSTER_ID: &str = "aG9sZGZhc3QtbG9jYWwtMQ";
 
@@ -166,9 +169,12 @@ pub fn jars() -> Result<PathBuf> {
         );
         return Ok(folder);
     }
+    // One fetch at a time in this process: the others find its jars.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _fetching = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let cached = cached_jars()?;
     if !has_jars(&cached) {
-        fetch_jars(&cached)?;
+        fetch_patiently(&cached)?;
     }
     Ok(cached)
 }
@@ -199,6 +205,21 @@ fn has_jars(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(jar))
 }
 
+fn fetch_patiently(folder: &Path) -> Result<()> {
+    let mut pause = Duration::from_secs(2);
+    for attempt in 1..FETCH_ATTEMPTS {
+        match fetch_jars(folder) {
+            Ok(()) => return Ok(()),
+            // Maven did not even start.
+            Err(error) if error.is::<std::io::Error>() => return Err(error),
+            Err(error) => eprintln!("attempt {attempt} of {FETCH_ATTEMPTS}: {error:#}"),
+        }
+        std::thread::sleep(pause);
+        pause *= 3;
+    }
+    fetch_jars(folder)
+}
+
 /// Fetches into a folder of this process and renames it at the end, so that jars half fetched are never taken for whole
 /// and two processes at once do not disturb each other.
 fn fetch_jars(folder: &Path) -> Result<()> {
@@ -219,7 +240,7 @@ fn run_maven(output: &Path) -> Result<()> {
     let log = output.with_extension("log");
     let log_file = fs::File::create(&log)?;
     let mut maven = Command::new("mvn")
-        .args(["--batch-mode", "--quiet", "--file"])
+        .args(["--batch-mode", "--quiet", "--update-snapshots", "--file"])
         .arg(pom())
         .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", output.display()))

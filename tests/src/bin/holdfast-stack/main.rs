@@ -9,6 +9,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use holdfast_tests::kafka;
 
 /// Runs Holdfast's whole stack on this machine: Redis with the module, MariaDB, Kafka, a payment sandbox and the proxy.
 ///
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetch what the servers need and the machine does not have: Kafka's jars, by Maven.
+    Fetch,
     /// Start what does not run yet, and show the shop selling.
     Up(up::Options),
     /// Stop everything; the data stays.
@@ -36,6 +39,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Fetch => fetch(),
         Command::Up(options) => up::run(&options),
         Command::Down => down::run(),
         Command::Status => status::run(),
@@ -49,4 +53,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Asks the network at most once for what every later start finds in the cache.
+fn fetch() -> anyhow::Result<()> {
+    if std::env::var_os("HOLDFAST_KAFKA_BROKERS").is_some() {
+        return Ok(());
+    }
+    if kafka::must_fetch_jars() {
+        println!("stack: fetching Kafka's jars by Maven");
+    }
+    kafka::jars().map(drop)
 }

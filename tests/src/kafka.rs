@@ -12,10 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    TopicResult,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::data::{self, Home};
@@ -108,18 +110,29 @@ impl Kafka {
         self.private.is_some()
     }
 
-    /// Creates a topic unless it is there.
+    /// Creates a topic unless it is there. A broker that has only just started may be fenced, or not know its controller
+    /// yet: it is asked again until it is neither.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.client_config().create()?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let created = admin.create_topics([&topic], &AdminOptions::new());
-        for outcome in futures::executor::block_on(created)? {
-            match outcome {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((name, code)) => bail!("the topic {name} cannot be created: {code}"),
-            }
+        let mut refusal = None;
+        let created = wait::until(
+            format_args!("Kafka to create the topic {name}"),
+            wait::START_DEADLINE,
+            || {
+                let asked = admin.create_topics([&topic], &AdminOptions::new());
+                refusal = refused(futures::executor::block_on(asked))?;
+                match refusal {
+                    None => Ok(Some(())),
+                    Some(code) if passes(code) => Ok(None),
+                    Some(_) => bail!("it will not be created"),
+                }
+            },
+        );
+        match refusal {
+            None => created,
+            Some(code) => created.with_context(|| format!("the topic {name} is refused: {code}")),
         }
-        Ok(())
     }
 
     /// Sets a setting of a topic, such as `max.message.bytes`; the topic's other settings become defaults.
@@ -154,6 +167,32 @@ impl Kafka {
             .set_log_level(RDKafkaLogLevel::Emerg);
         config
     }
+}
+
+/// Why a topic was not created, unless it was, or is there.
+fn refused(answer: KafkaResult<Vec<TopicResult>>) -> Result<Option<RDKafkaErrorCode>> {
+    let code = match answer {
+        Ok(topics) => topics
+            .into_iter()
+            .find_map(Result::err)
+            .map(|(_, code)| code),
+        Err(KafkaError::AdminOp(code)) => Some(code),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(code.filter(|code| *code != RDKafkaErrorCode::TopicAlreadyExists))
+}
+
+/// True of what a broker that is about to serve may answer. "Replication factor" is its word for being fenced.
+fn passes(refusal: RDKafkaErrorCode) -> bool {
+    matches!(
+        refusal,
+        RDKafkaErrorCode::InvalidReplicationFactor
+            | RDKafkaErrorCode::NotController
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+    )
 }
 
 /// The folder of Kafka's jars: `HOLDFAST_KAFKA_JARS`, or the cache, which Maven fills once.

@@ -53,6 +53,11 @@ async fn its_user_is_confined_to_holdfasts_databases() -> Result<()> {
 fn a_broker_keeps_its_messages_and_its_port_over_a_stop() -> Result<()> {
     let kafka = Kafka::reserve_private(None)?;
     kafka.start()?;
+    kafka.create_topic("lanterns", 1)?;
+    kafka.create_topic("lanterns", 1)?;
+    let refused = kafka.create_topic("no name", 1).unwrap_err();
+    let says = format!("{refused:#}");
+    assert!(says.contains("no name is refused: InvalidTopic"), "{says}");
 
     let mut config = ClientConfig::new();
     config

@@ -243,7 +243,7 @@ pub(super) fn tell_again(order: &Order) -> HttpAnswer {
     let reason = order.reason.as_deref().and_then(Reason::from_word);
     let mut answer = match (order.status, reason) {
         (Status::Confirmed, _) => order_answer(StatusCode::CREATED, order)?,
-        (Status::Pending | Status::Paid, _) => {
+        _ if !order.is_called_off() => {
             let detail = format!(
                 "order {} is being worked on; look at GET /v1/orders/{}",
                 order.id, order.id
@@ -380,16 +380,12 @@ async fn replay(
     let Some(order) = store.order(known.order_id).await? else {
         return Ok(None);
     };
-    let was_called_off = matches!(
-        order.status,
-        Status::Cancelled | Status::Expired | Status::Refunded | Status::Parked
-    );
     let reason = order.reason.as_deref().and_then(Reason::from_word);
     let is_final = matches!(
         reason,
         Some(Reason::PaymentDeclined | Reason::CancelledByShopper)
     );
-    if was_called_off && !is_final {
+    if order.is_called_off() && !is_final {
         // It came to nothing for a reason that may have passed, so it may be tried anew.
         store
             .forget_request(session.owner, &key.key, order.id)

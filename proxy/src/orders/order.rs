@@ -137,6 +137,16 @@ impl Order {
         }
     }
 
+    /// True when it came to nothing, or no longer stands. One that is parked without a reason could
+    /// not be read, and may be sold or be sold yet.
+    pub fn is_called_off(&self) -> bool {
+        match self.status {
+            Status::Cancelled | Status::Expired | Status::Refunded => true,
+            Status::Parked => self.reason.is_some(),
+            Status::Pending | Status::Paid | Status::Confirmed => false,
+        }
+    }
+
     /// True while Redis is sure to remember a hold of this order that was confirmed. Later, a hold
     /// that it does not know may be one that it sold and forgot, and must not be sold again.
     pub fn may_be_taken_again(&self, now: OffsetDateTime) -> bool {
@@ -172,6 +182,20 @@ mod tests {
         assert!(order.may_be_taken_again(order.created_at));
         assert!(order.may_be_taken_again(order.created_at + Duration::minutes(49)));
         assert!(!order.may_be_taken_again(order.created_at + Duration::minutes(50)));
+    }
+
+    #[test]
+    fn what_was_parked_because_it_could_not_be_read_may_stand() {
+        let priced = Priced {
+            lines: Vec::new(),
+            total_minor: 0,
+            currency: "GBP".into(),
+        };
+        let mut order = Order::new(Uuid::nil(), Uuid::nil(), priced);
+        order.status = Status::Parked;
+        assert!(!order.is_called_off());
+        order.reason = Some("abandoned".into());
+        assert!(order.is_called_off());
     }
 
     #[test]

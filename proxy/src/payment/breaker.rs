@@ -45,15 +45,23 @@ impl State {
     /// A breaker that has seen nothing.
     pub const NEW: State = State::Closed { failures: 0 };
 
+    /// Whether a call would be let through.
+    pub fn lets_through(self, now: Instant) -> bool {
+        match self {
+            State::Closed { .. } => true,
+            State::Open { until } | State::HalfOpen { until } => now >= until,
+        }
+    }
+
     /// The state after a call asks to be let through, and whether it is.
     pub fn admit(self, limits: Limits, now: Instant) -> (State, bool) {
+        let is_admitted = self.lets_through(now);
         match self {
-            State::Closed { .. } => (self, true),
-            State::Open { until } | State::HalfOpen { until } if now < until => (self, false),
-            State::Open { .. } | State::HalfOpen { .. } => {
+            State::Open { .. } | State::HalfOpen { .. } if is_admitted => {
                 let until = now + limits.open_for;
                 (State::HalfOpen { until }, true)
             }
+            _ => (self, is_admitted),
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::breaker::{Limits, Outcome, State};
+use super::provider::is_payment_id;
 use super::{Error, Payment, Provider, Standing};
 use crate::config::{self, Secret};
 
@@ -152,6 +153,10 @@ impl Provider for HttpProvider {
         refunded.boxed()
     }
 
+    fn is_left_alone(&self) -> bool {
+        self.with_breaker(|state| (state, !state.lets_through(Instant::now())))
+    }
+
     fn standing(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>> {
         self.send(self.order_request(Method::GET, order_id, ""))
             .boxed()
@@ -199,6 +204,11 @@ fn whole(error: &dyn std::error::Error) -> String {
 impl Document {
     fn standing(self) -> Result<Standing, Error> {
         match (self.status.as_str(), self.payment_id) {
+            // Found out at the commit, it would keep a paid order from being sold and from being undone.
+            ("authorised" | "captured", Some(payment_id)) if !is_payment_id(&payment_id) => {
+                let cause = "its payment_id is too long or not ASCII, and cannot be kept";
+                Err(Error::Unclear(cause.into()))
+            }
             ("authorised", Some(payment_id)) => Ok(Standing::Authorised { payment_id }),
             ("captured", Some(payment_id)) => Ok(Standing::Captured { payment_id }),
             ("declined", _) => Ok(Standing::Declined),
@@ -209,6 +219,34 @@ impl Document {
                 let cause = format!("it answered with the status '{other}'");
                 Err(Error::Unclear(cause))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(status: &str, payment_id: &str) -> Result<Standing, Error> {
+        let document = Document {
+            status: status.into(),
+            payment_id: Some(payment_id.into()),
+        };
+        document.standing()
+    }
+
+    #[test]
+    fn a_payment_whose_name_the_orders_row_cannot_keep_is_unclear() {
+        let longest = "x".repeat(64);
+        let kept = standing("captured", &longest);
+        assert!(matches!(kept, Ok(Standing::Captured { .. })), "{kept:?}");
+        for name in [&format!("{longest}x"), "zahlung-ü"] {
+            for status in ["authorised", "captured"] {
+                let unclear = standing(status, name);
+                assert!(matches!(unclear, Err(Error::Unclear(_))), "{unclear:?}");
+            }
+            // Given back, it needs no name any more.
+            assert_eq!(standing("refunded", name).ok(), Some(Standing::Refunded));
         }
     }
 }

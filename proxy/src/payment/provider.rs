@@ -3,6 +3,14 @@
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+/// The longest name of a payment, bytes of ASCII: what `orders.payment_id` holds.
+const LONGEST_PAYMENT_ID: usize = 64;
+
+/// Whether an order's row can keep this name of a payment.
+pub(super) fn is_payment_id(name: &str) -> bool {
+    name.is_ascii() && name.len() <= LONGEST_PAYMENT_ID
+}
+
 /// Money to take for an order. The order id is what makes a repeated call the same one: an order
 /// is charged once, however often it is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +77,9 @@ pub trait Provider: Send + Sync {
     /// Gives back what was taken, lets go what was set aside, and has every later payment of the
     /// order refused. `Refunded` and `NeverPaid` are final; after `Pending` it is to be repeated.
     fn refund(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>>;
+
+    /// True while no call would be let through, so that nobody need begin what it could not pay.
+    fn is_left_alone(&self) -> bool;
 
     /// Says how an order's payment stands.
     fn standing(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>>;

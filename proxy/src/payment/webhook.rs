@@ -7,11 +7,11 @@ use serde::Deserialize;
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::provider::is_payment_id;
+
 /// A webhook may be this much older or newer than our clock, seconds: enough for a slow network
 /// and a clock that is wrong, too little to send again what was overheard.
 const TOLERANCE_S: u64 = 300;
-/// The column `orders.payment_id` takes no more.
-const LONGEST_PAYMENT_ID: usize = 64;
 
 /// What the provider says of an order's payment. It is a hint: whoever acts on it asks the
 /// provider what is true.
@@ -119,10 +119,9 @@ fn read(body: &[u8]) -> Result<Notice, Rejection> {
     }
     let Message { data } =
         serde_json::from_slice(body).map_err(|error| Rejection::Unreadable(error.to_string()))?;
-    let is_name = |id: &String| id.len() <= LONGEST_PAYMENT_ID && id.is_ascii();
-    if !data.payment_id.as_ref().is_none_or(is_name) {
-        let problem = format!("payment_id is longer than {LONGEST_PAYMENT_ID} or not ASCII");
-        return Err(Rejection::Unreadable(problem));
+    if !data.payment_id.as_deref().is_none_or(is_payment_id) {
+        let problem = "payment_id is too long or not ASCII";
+        return Err(Rejection::Unreadable(problem.into()));
     }
     Ok(Notice {
         order_id: data.order_id,

@@ -38,6 +38,7 @@ fn start() -> Result<Stack> {
         "RESTARTED",
         "DRAINED",
         "LEFT",
+        "LEASED",
     ];
     let settings = [
         ("HOLDFAST_RECOVERY__INTERVAL_MS", "200"),
@@ -285,25 +286,99 @@ async fn leave_orders(stack: &Stack, sku: &str, count: usize) -> Result<Vec<Uuid
     Ok(ids)
 }
 
+/// Waits until recovery has called off all that were left.
+async fn undone(stack: &Stack, sku: &str) -> Result<()> {
+    let query = "SELECT COUNT(*) FROM orders JOIN order_lines ON order_id = id \
+                 WHERE sku = ? AND status = 'EXPIRED' AND reason = 'abandoned' AND settled = 1";
+    wait::until_async("every order to be undone", 3 * PATIENCE, || async {
+        let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+        let counting = sqlx::query_scalar(query).bind(sku);
+        let undone: i64 = counting.fetch_one(&mut mysql).await?;
+        Ok((undone == LEFT as i64).then_some(()))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn many_orders_that_were_left_are_undone_and_one_that_cannot_be_read_stops_none() -> Result<()>
 {
     let stack = STACK.lock().await;
     let unreadable = leave_orders(&stack, "no sku!", 1).await?;
     leave_orders(&stack, "LEFT", LEFT).await?;
-    let query = "SELECT COUNT(*) FROM orders JOIN order_lines ON order_id = id \
-                 WHERE sku = 'LEFT' AND status = 'EXPIRED' AND reason = 'abandoned' AND settled = 1";
-    wait::until_async("every order to be undone", 3 * PATIENCE, || async {
-        let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
-        let undone: i64 = sqlx::query_scalar(query).fetch_one(&mut mysql).await?;
-        Ok((undone == LEFT as i64).then_some(()))
-    })
-    .await?;
+    undone(&stack, "LEFT").await?;
     let parked: Value = serde_json::from_str(&stack.proxy.run(&["orders", "parked", "--json"])?)?;
     assert_eq!(parked[0]["order_id"], json!(unreadable[0]), "{parked}");
     let why = parked[0]["error"].as_str().unwrap_or_default();
     assert!(why.contains("no sku!"), "{why}");
     Ok(())
+}
+
+/// As many as it runs at once: the lease of an order that waits for its turn would run out.
+#[tokio::test]
+async fn recovery_leases_no_more_orders_than_it_runs() -> Result<()> {
+    let stack = STACK.lock().await;
+    stack.proxy.server().stop()?;
+    stack.payment.server().signal(Signal::SIGSTOP)?;
+    let leased = async {
+        leave_orders(&stack, "LEASED", LEFT).await?;
+        let only = stack.another_proxy_with(&[
+            ("HOLDFAST_PAYMENT__TIMEOUT_MS", "60000"),
+            ("HOLDFAST_RECOVERY__LEASE_MS", "1000"),
+        ])?;
+        // Those that run have their leases renewed again and again.
+        let leased = wait::until_async("leases to be renewed", PATIENCE, || async {
+            let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+            let (leased, is_renewed): (i64, bool) = sqlx::query_as(
+                "SELECT CAST(SUM(attempts) AS SIGNED), \
+                   MAX(lease_until) > MIN(o.created_at) + INTERVAL 6 SECOND \
+                 FROM orders o JOIN order_lines ON order_id = id WHERE sku = 'LEASED'",
+            )
+            .fetch_one(&mut mysql)
+            .await?;
+            Ok(is_renewed.then_some(leased))
+        })
+        .await;
+        only.server().kill()?;
+        leased
+    }
+    .await;
+    stack.payment.server().signal(Signal::SIGCONT)?;
+    stack.proxy.start()?;
+    assert_eq!(leased?, 256);
+    undone(&stack, "LEASED").await
+}
+
+#[tokio::test]
+async fn all_keys_that_have_expired_are_removed_in_one_look() -> Result<()> {
+    let stack = STACK.lock().await;
+    stack.proxy.server().stop()?;
+    let removed = async {
+        let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+        let mut keys = QueryBuilder::<MySql>::new(
+            "INSERT INTO idempotency_keys (scope, idempotency_key, request_hash, order_id, expires_at) ",
+        );
+        keys.push_values(0..LEFT, |mut row, at| {
+            row.push_bind(Uuid::now_v7())
+                .push_bind(format!("key-{at}"))
+                .push("REPEAT('x', 32), REPEAT('x', 16), NOW(3)");
+        });
+        keys.build().execute(&mut mysql).await?;
+        // It looks when it starts, and not again.
+        let only = stack.another_proxy_with(&[("HOLDFAST_RECOVERY__INTERVAL_MS", "600000")])?;
+        let removed = wait::until_async("the keys to be removed", PATIENCE, || async {
+            let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+            let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys WHERE expires_at <= NOW(3)")
+                .fetch_one(&mut mysql)
+                .await?;
+            Ok((left == 0).then_some(()))
+        })
+        .await;
+        only.server().stop()?;
+        removed
+    }
+    .await;
+    stack.proxy.start()?;
+    removed
 }
 
 /// The status of /readyz.

@@ -12,12 +12,19 @@ use crate::orders::{Order, OrderLine};
 use crate::payment::{self, Payment, Standing};
 use crate::store::cancellation::{Cancelled, return_id};
 use crate::store::committer::{Committed, Recorded};
+use crate::store::silence::LONGEST_WAIT;
 use crate::store::undo::Aborted;
 use crate::store::{self};
 
 impl Runner {
-    /// Does one effect; an answer is the runner's own.
+    /// Does one effect; an answer is the runner's own. What gives no answer is unclear in the end:
+    /// a saga that waited for ever would keep its order from recovery.
     pub(super) async fn perform(&self, saga: &mut Saga, effect: Effect) -> Input {
+        let done = tokio::time::timeout(LONGEST_WAIT, self.attempt(saga, effect)).await;
+        done.unwrap_or_else(|_| saga.unclear("wait", format!("{effect:?} has no answer")))
+    }
+
+    async fn attempt(&self, saga: &mut Saga, effect: Effect) -> Input {
         match effect {
             Effect::Reserve => self.reserve(saga).await,
             Effect::Record => self.record(saga).await,
@@ -328,5 +335,80 @@ impl Saga {
     fn unclear(&self, step: &str, error: impl std::fmt::Display) -> Input {
         tracing::warn!(order = %self.order.id, step, %error, "a step of a saga is unclear");
         Input::Unclear
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::{BoxFuture, pending};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::events::refusals::Refusals;
+    use crate::gateway::Gateway;
+    use crate::orders::Priced;
+    use crate::payment::Provider;
+    use crate::reconcile::Servers;
+    use crate::reconcile::rebuilding::Rebuilder;
+    use crate::store::Store;
+    use crate::telemetry::Metrics;
+
+    type Answer<'a> = BoxFuture<'a, Result<Standing, payment::Error>>;
+
+    /// As when a network loses a connection and tells nobody.
+    struct Silent;
+
+    impl Provider for Silent {
+        fn authorise<'a>(&'a self, _: Payment<'a>) -> Answer<'a> {
+            pending().boxed()
+        }
+
+        fn capture(&self, _: Uuid) -> Answer<'_> {
+            pending().boxed()
+        }
+
+        fn refund(&self, _: Uuid) -> Answer<'_> {
+            pending().boxed()
+        }
+
+        fn is_left_alone(&self) -> bool {
+            false
+        }
+
+        fn standing(&self, _: Uuid) -> Answer<'_> {
+            pending().boxed()
+        }
+    }
+
+    fn runner(provider: Box<dyn Provider>) -> Runner {
+        let config = Config::default();
+        let gateway = Gateway::open(&config.redis).expect("the default URL");
+        let store = Store::open(&config.mysql, &config.commit).expect("the default URL");
+        let rebuilder = Rebuilder::start(Servers {
+            gateway: gateway.clone(),
+            store: store.clone(),
+        });
+        let refusals = Refusals::new(&config.kafka).expect("the default settings");
+        let metrics = Metrics::new().into();
+        Runner::new(
+            gateway, rebuilder, store, provider, refusals, metrics, &config,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_effect_that_has_no_answer_is_unclear_in_the_end() {
+        let nothing = Priced {
+            lines: Vec::new(),
+            total_minor: 0,
+            currency: "GBP".into(),
+        };
+        let order = Order::new(Uuid::now_v7(), Uuid::nil(), nothing);
+        let mut saga = Saga::of(order);
+        let runner = runner(Box::new(Silent));
+        for effect in [Effect::Ask { question: 1 }, Effect::Capture, Effect::Refund] {
+            assert_eq!(runner.perform(&mut saga, effect).await, Input::Unclear);
+        }
     }
 }

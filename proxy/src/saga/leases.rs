@@ -9,11 +9,19 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::runner::Runner;
+use crate::store::silence::answered;
 
 /// Which orders this process is at. An order can have two sagas, its own and its cancellation.
 #[derive(Debug, Default)]
 pub struct Leases {
-    running: Mutex<HashMap<Uuid, Running>>,
+    running: Arc<Mutex<HashMap<Uuid, Running>>>,
+}
+
+/// A saga that runs. Dropped, however that comes about, its order is left to whoever finds it.
+#[derive(Debug)]
+pub struct Lease {
+    running: Arc<Mutex<HashMap<Uuid, Running>>>,
+    saga: Uuid,
 }
 
 #[derive(Debug)]
@@ -24,20 +32,19 @@ struct Running {
 
 impl Leases {
     /// A saga of `order` begins.
-    pub fn begin(&self, saga: Uuid, order: Uuid) {
+    pub fn begin(&self, saga: Uuid, order: Uuid) -> Lease {
         let since = Instant::now();
-        self.lock().insert(saga, Running { order, since });
-    }
-
-    /// A saga has come to rest.
-    pub fn end(&self, saga: Uuid) {
-        self.lock().remove(&saga);
+        lock(&self.running).insert(saga, Running { order, since });
+        Lease {
+            running: self.running.clone(),
+            saga,
+        }
     }
 
     /// The orders, sorted, whose sagas have run for `age` and longer: most end sooner, and are
     /// spared the renewal.
     fn older_than(&self, age: Duration) -> Vec<Uuid> {
-        let running = self.lock();
+        let running = lock(&self.running);
         let old = running
             .values()
             .filter(|running| running.since.elapsed() >= age);
@@ -47,11 +54,17 @@ impl Leases {
         orders.dedup();
         orders
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Running>> {
-        // Nothing in here panics while it holds the lock.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Lease {
+    fn drop(&mut self) {
+        lock(&self.running).remove(&self.saga);
     }
+}
+
+fn lock(running: &Mutex<HashMap<Uuid, Running>>) -> MutexGuard<'_, HashMap<Uuid, Running>> {
+    // Nothing in here panics while it holds the lock.
+    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Renews the leases three times before they run out, until `stop`.
@@ -64,7 +77,8 @@ pub async fn renew(runner: Arc<Runner>, stop: CancellationToken) {
             () = tokio::time::sleep(interval) => {}
         }
         let orders = runner.leases.older_than(interval);
-        if let Err(error) = runner.store.renew_leases(&orders, lease_ms).await {
+        let renewed = answered(runner.store.renew_leases(&orders, lease_ms)).await;
+        if let Err(error) = renewed {
             tracing::warn!(%error, orders = orders.len(), "leases could not be renewed; another proxy may take the orders up");
         }
     }
@@ -79,14 +93,26 @@ mod tests {
         let leases = Leases::default();
         let [own, cancellation, other] = [1, 2, 3].map(Uuid::from_u128);
         let [order, another] = [12, 11].map(Uuid::from_u128);
-        leases.begin(own, order);
-        leases.begin(cancellation, order);
-        leases.begin(other, another);
+        let own = leases.begin(own, order);
+        let cancellation = leases.begin(cancellation, order);
+        let _other = leases.begin(other, another);
         assert_eq!(leases.older_than(Duration::ZERO), [another, order]);
-        leases.end(own);
+        drop(own);
         assert_eq!(leases.older_than(Duration::ZERO), [another, order]);
-        leases.end(cancellation);
+        drop(cancellation);
         assert_eq!(leases.older_than(Duration::ZERO), [another]);
         assert!(leases.older_than(Duration::from_secs(60)).is_empty());
+    }
+
+    #[test]
+    fn a_saga_that_panics_keeps_its_order_from_nobody() {
+        let leases = Leases::default();
+        let begun = leases.begin(Uuid::from_u128(1), Uuid::from_u128(11));
+        let panicked = std::thread::spawn(move || {
+            let _begun = begun;
+            panic!("as a saga might");
+        });
+        assert!(panicked.join().is_err());
+        assert!(leases.older_than(Duration::ZERO).is_empty());
     }
 }

@@ -1,10 +1,11 @@
 //! Finds what was left half-done, on start and ever after: orders that nobody runs any more, and
 //! changes of stock that Redis has not taken. Removes what has expired.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::Found;
@@ -13,8 +14,9 @@ use crate::catalogue::stock_change::deliver_unacknowledged;
 use crate::orders::Status;
 use crate::store::Error;
 use crate::store::leases::StaleOrder;
+use crate::store::silence::{LONGEST_WAIT, answered};
 
-/// Orders taken up in one look.
+/// Expired keys removed at once.
 const BATCH: u32 = 256;
 /// Orders run at once.
 const AT_ONCE: usize = 256;
@@ -33,16 +35,10 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
                 tracing::warn!(%error, "recovery could not look for orders; it tries again");
             }
         }
-        if let Err(error) = deliver_unacknowledged(&runner.store, &runner.gateway).await {
-            tracing::warn!(%error, "recovery could not deliver changes of stock; it tries again");
-        }
-        if let Err(error) = runner.store.forget_expired_requests(BATCH).await {
-            tracing::warn!(%error, "recovery could not remove expired keys; it tries again");
-        }
-        match runner.store.count_parked_orders().await {
-            Ok(parked) => drop(runner.metrics.orders_parked.set(parked)),
-            Err(error) => tracing::warn!(%error, "recovery could not count the parked orders"),
-        }
+        let delivered = deliver_unacknowledged(&runner.store, &runner.gateway);
+        chore("deliver changes of stock", delivered).await;
+        chore("remove expired keys", forget_expired_keys(&runner)).await;
+        chore("count the parked orders", count_parked_orders(&runner)).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = runner.recovery_wanted() => {}
@@ -52,37 +48,74 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
 }
 
 /// Takes up all that is stale. Waits for places, not for the last order to end: one that takes
-/// long keeps no other waiting.
+/// long keeps no other waiting. Leases no more orders than there are places, since a lease would run
+/// out while its order waits for one.
 async fn look(runner: &Arc<Runner>, places: &Arc<Semaphore>) -> Result<(), Error> {
     let lease_ms = runner.recovery.lease_ms;
     loop {
-        let stale = runner
+        let Ok(mut free) = free_places(places).await else {
+            // The places are never closed.
+            return Ok(());
+        };
+        let limit = free.num_permits();
+        let claimed = runner
             .store
-            .claim_stale_orders(lease_ms, runner.patience_ms, BATCH)
-            .await?;
+            .claim_stale_orders(lease_ms, runner.patience_ms, limit as u32);
+        let stale = answered(claimed).await?;
         let found = stale.len();
         if found > 0 {
             tracing::info!(orders = found, "recovery takes up orders that were left");
             runner.metrics.recovery_resumed.inc_by(found as u64);
         }
         for stale in stale {
-            take_up(runner, places, stale).await;
+            take_up(runner, free.split(1), stale).await;
         }
-        if found < BATCH as usize {
+        if found < limit {
             return Ok(());
         }
     }
 }
 
-async fn take_up(runner: &Arc<Runner>, places: &Arc<Semaphore>, stale: StaleOrder) {
+/// All places that are free, at least one.
+async fn free_places(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AcquireError> {
+    let mut free = places.clone().acquire_owned().await?;
+    let others = places.available_permits() as u32;
+    if let Ok(others) = places.clone().try_acquire_many_owned(others) {
+        free.merge(others);
+    }
+    Ok(free)
+}
+
+async fn take_up(runner: &Arc<Runner>, place: Option<OwnedSemaphorePermit>, stale: StaleOrder) {
     let found = found(&stale);
     let order = match stale.order {
         Ok(order) => order,
         Err(error) => return unreadable(runner, stale.id, error).await,
     };
-    // The semaphore is never closed.
-    let place = places.clone().acquire_owned().await;
-    runner.resume(order, found, stale.attempts, place.ok());
+    runner.resume(order, found, stale.attempts, place);
+}
+
+/// Does what recovery does besides; what fails or has no answer is done at the next look.
+async fn chore<T, E: Display>(what: &str, chore: impl Future<Output = Result<T, E>>) {
+    match tokio::time::timeout(LONGEST_WAIT, chore).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "recovery could not {what}; it tries again");
+        }
+        Err(_elapsed) => tracing::warn!("recovery could not {what} in time; it goes on"),
+    }
+}
+
+/// As many as there are: otherwise the table would grow where more are used than removed.
+async fn forget_expired_keys(runner: &Runner) -> Result<(), Error> {
+    while runner.store.forget_expired_requests(BATCH).await? == u64::from(BATCH) {}
+    Ok(())
+}
+
+async fn count_parked_orders(runner: &Runner) -> Result<(), Error> {
+    let parked = runner.store.count_parked_orders().await?;
+    runner.metrics.orders_parked.set(parked);
+    Ok(())
 }
 
 /// What the tables say of a stale order.

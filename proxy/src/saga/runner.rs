@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::leases::Leases;
-use super::machine::{self, Answer, Effect, Found, Input, State, Step};
+use super::machine::{self, Answer, Effect, Found, Input, Reason, State, Step};
 use super::recovery::pause_ms;
 use crate::config::{Config, Holds, Recovery};
 use crate::events::refusals::Refusals;
@@ -19,6 +19,7 @@ use crate::orders::Order;
 use crate::payment::Provider;
 use crate::reconcile::rebuilding::Rebuilder;
 use crate::store::committer::IdempotencyKey;
+use crate::store::silence::answered;
 use crate::store::{self, Store};
 use crate::telemetry::{Metrics, metrics};
 
@@ -116,8 +117,11 @@ impl Runner {
         }
     }
 
-    /// Buys. The saga runs on when the receiver is dropped.
+    /// Buys, unless the provider is known to be away. The saga runs on when the receiver is dropped.
     pub fn buy(self: &Arc<Self>, purchase: Purchase) -> oneshot::Receiver<Ending> {
+        if self.provider.is_left_alone() {
+            return refused_at_once();
+        }
         let first = if purchase.is_held {
             machine::begin_with_hold()
         } else {
@@ -189,10 +193,10 @@ impl Runner {
 
     fn start(self: &Arc<Self>, mut saga: Saga, first: Step, place: Option<OwnedSemaphorePermit>) {
         let runner = self.clone();
-        self.leases.begin(saga.id, saga.order.id);
+        let lease = self.leases.begin(saga.id, saga.order.id);
         self.tasks.spawn(async move {
             let state = runner.drive(&mut saga, first).await;
-            runner.leases.end(saga.id);
+            drop(lease);
             if state == State::Left {
                 saga.ending = metrics::Ending::Left;
                 runner.postpone(&saga).await;
@@ -239,7 +243,8 @@ impl Runner {
 
     async fn postpone(&self, saga: &Saga) {
         let pause_ms = pause_ms(saga.attempts);
-        if let Err(error) = self.store.postpone(saga.order.id, pause_ms).await {
+        let postponed = answered(self.store.postpone(saga.order.id, pause_ms)).await;
+        if let Err(error) = postponed {
             // Then it is taken up when its lease has run out.
             tracing::debug!(order = %saga.order.id, %error, "an order could not be postponed");
         }
@@ -247,7 +252,7 @@ impl Runner {
 }
 
 impl Saga {
-    fn of(order: Order) -> Self {
+    pub(super) fn of(order: Order) -> Self {
         Self {
             id: Uuid::now_v7(),
             order,
@@ -261,6 +266,17 @@ impl Saga {
             listener: None,
         }
     }
+}
+
+/// Nothing is held or written for an order that could not be paid.
+fn refused_at_once() -> oneshot::Receiver<Ending> {
+    let (listener, ending) = oneshot::channel();
+    // It cannot fail: the receiver is right here.
+    let _sent = listener.send(Ending {
+        answer: Answer::Refused(Reason::PaymentFailed),
+        refused_lines: Vec::new(),
+    });
+    ending
 }
 
 /// Leaves an order that cannot be read to an operator, so that it stops no other.

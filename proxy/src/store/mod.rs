@@ -13,7 +13,7 @@ pub mod parked_orders;
 pub mod payment_notices;
 pub mod products;
 mod reconciliation;
-mod silence;
+pub mod silence;
 pub mod undo;
 pub mod users;
 

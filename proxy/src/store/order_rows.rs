@@ -90,13 +90,14 @@ impl Store {
         Ok(())
     }
 
-    /// Removes keys that have expired, at most `limit`.
-    pub async fn forget_expired_requests(&self, limit: u32) -> Result<(), Error> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= NOW(3) LIMIT ?")
-            .bind(limit)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    /// Removes keys that have expired, at most `limit`, and answers how many.
+    pub async fn forget_expired_requests(&self, limit: u32) -> Result<u64, Error> {
+        let removed =
+            sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= NOW(3) LIMIT ?")
+                .bind(limit)
+                .execute(&self.pool)
+                .await?;
+        Ok(removed.rows_affected())
     }
 
     async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {

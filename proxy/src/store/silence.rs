@@ -1,15 +1,33 @@
+//! When either end of a connection falls silent.
+//!
 //! A proxy that stands still in the middle of a transaction (stopped, swapped out, cut off) must not
 //! keep the others from its rows: the server ends the transaction, and whoever finds the connection
-//! gone repeats what it did.
+//! gone repeats what it did. A server whose answer got lost with the network is not waited for for
+//! ever either: nothing would ever tell that it is gone.
+
+use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
+
+use super::Error;
 
 /// How long a transaction may wait for its next statement, seconds. There is no work between two
 /// statements that takes long; and it is shorter than the default of `recovery.lease_ms`, so that who
 /// takes an order up after its lease finds its rows free.
 const LONGEST_SECONDS: u32 = 4;
+/// How long what runs in the background waits for the database: longer than for any lock.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// No such variable.
 const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// What `asked` answers, within [`LONGEST_WAIT`].
+///
+/// # Errors
+/// Those of `asked`, and [`Error::Unanswered`]: it may or may not be done.
+pub async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answer = tokio::time::timeout(LONGEST_WAIT, asked).await;
+    answer.unwrap_or(Err(Error::Unanswered))
+}
 
 /// Has the server end this connection when a transaction on it is left alone.
 pub(super) async fn end_silent_transactions(

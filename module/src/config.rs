@@ -11,11 +11,12 @@ use holdfast_stock::{MAX_HOLD_MS, Policy, Retention};
 
 use crate::reply::quoted;
 
-/// How long holds may last, as of now.
+/// How long holds may last, as of now, and how much a command may clear away.
 pub(crate) fn policy() -> Policy {
     Policy {
         default_hold_ms: HOLD_DEFAULT_MS.count(),
         longest_hold_ms: HOLD_LONGEST_MS.count(),
+        ..Policy::default()
     }
 }
 

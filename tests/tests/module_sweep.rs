@@ -4,7 +4,7 @@ mod module_support;
 
 use anyhow::{Context, Result};
 use module_support::deadlines::now_ms;
-use module_support::{ask, eventually, info, redis, stock};
+use module_support::{alike, ask, eventually, info, redis, replica, stock};
 use redis::Connection;
 
 const LARGE: u64 = 50_000;
@@ -84,4 +84,48 @@ fn much_that_falls_due_at_once_is_swept_in_slices_and_others_take_turns() -> Res
     assert!(number(c, "sweep_longest_us")? <= number(c, "sweep_total_us")?);
     assert_eq!(stock(c, "large", "seq") as u64, 1 + 2 * LARGE);
     Ok(())
+}
+
+const LINES: u64 = 1_024;
+const DUE_A_LINE: u64 = 8;
+
+#[test]
+fn an_order_of_many_lines_expires_a_bounded_part_of_what_it_needs_and_is_held_all_the_same()
+-> Result<()> {
+    let primary = redis(&[])?;
+    let replica = replica(&primary, &[])?;
+    let c = &mut primary.connection()?;
+    ask(c, "CONFIG SET holdfast.sweep-tick-ms 10000");
+    let (begun, lines) = (now_ms(c)?, 0..LINES);
+    let keys: Vec<String> = lines.map(|line| format!("{{order}}:{line}")).collect();
+    for key in &keys {
+        ask(c, &format!("INV.SET {key} {DUE_A_LINE}"));
+        reserve(c, key, DUE_A_LINE, begun + 4_000)?;
+    }
+    anyhow::ensure!(
+        now_ms(c)? < begun + 4_000,
+        "this machine is too slow for the test"
+    );
+    eventually("all to be due", || Ok(now_ms(c)? > begun + 4_000))?;
+    let mut order = redis::cmd("INV.MRESERVE");
+    order.arg(LINES).arg(&keys).arg("order");
+    for _ in &keys {
+        order.arg(DUE_A_LINE);
+    }
+    let answer = module_support::answer(order.query(c));
+    anyhow::ensure!(
+        now_ms(c)? < begun + 9_000,
+        "this machine is too slow for the test"
+    );
+    assert!(answer.starts_with("RESERVED [RESERVED 0 "), "{answer}");
+    assert_eq!(number(c, "expired_by_sweep")?, 0);
+    assert_eq!(number(c, "expired_by_command")?, LINES);
+    println!("{:?}", info(c, "commandstats", "cmdstat_inv.mreserve")?);
+
+    ask(c, "CONFIG SET holdfast.sweep-tick-ms 10");
+    eventually("the sweep", || {
+        Ok(number(c, "expired_by_sweep")? == LINES * (DUE_A_LINE - 1))
+    })?;
+    assert_eq!(stock(c, &keys[7], "held"), DUE_A_LINE as i64);
+    alike(&primary, &replica)
 }

@@ -1,6 +1,6 @@
 //! What the stock commands share: decide on a key, change it, answer.
 
-use holdfast_stock::{Command, Decision, Effect, Ledger};
+use holdfast_stock::{Command, Decision, Effect, Ledger, Policy};
 
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
@@ -13,7 +13,7 @@ pub(crate) fn run(
     command: &Command,
 ) -> Result<Reply, Failure> {
     let now_ms = context.now_ms();
-    let decision = decide(context, key, command, now_ms)?;
+    let decision = decide(context, key, command, &config::policy(), now_ms)?;
     complete(context, key, &decision, now_ms)
 }
 
@@ -22,13 +22,14 @@ pub(crate) fn decide(
     context: &Context,
     key: &Arg<'_>,
     command: &Command,
+    policy: &Policy,
     now_ms: u64,
 ) -> Result<Decision, Failure> {
     let open = context.open(key);
     let ledger = open
         .value::<Ledger>()?
         .ok_or_else(|| Failure::no_stock(key))?;
-    Ok(ledger.decide(command, &config::policy(), now_ms)?)
+    Ok(ledger.decide(command, policy, now_ms)?)
 }
 
 /// Makes the decision true and answers with it, as of the time at which it was decided: a hold that fell due in between

@@ -8,6 +8,7 @@ use holdfast_stock::{
 const POLICY: Policy = Policy {
     default_hold_ms: 1_000,
     longest_hold_ms: LONGEST_HOLD_MS,
+    expires_at_once: 256,
 };
 const LONGEST_HOLD_MS: u64 = 3_600_000;
 
@@ -108,6 +109,38 @@ fn a_buyer_gets_what_a_hold_past_due_has_not_given_back_yet() {
         ),
         Word::SoldOut
     );
+}
+
+#[test]
+fn holds_past_due_beyond_what_a_command_may_expire_are_gone_all_the_same() {
+    for (keys, expired) in [(1, 200), (2, 128), (256, 1), (1_024, 1)] {
+        let mut ledger = counted(300);
+        for n in 0..300 {
+            let hold = reserve(&n.to_string(), 1, 100);
+            assert_eq!(run(&mut ledger, hold, 1_000), Word::Reserved);
+        }
+        let late = reserve("late", 200, 100);
+        let decision = ledger
+            .decide(&late, &POLICY.shared_by(keys), 1_100)
+            .expect("no misuse");
+        assert_eq!(decision.word, Word::Reserved);
+        let count = match decision.effects.first() {
+            Some(Effect::Expired { count, .. }) => *count,
+            _ => 0,
+        };
+        assert_eq!(count, expired, "of {keys} keys");
+        apply_all(&mut ledger, &decision.effects);
+        let summary = ledger.summary(1_100);
+        assert_eq!((summary.held, summary.available), (200, 100));
+        assert_eq!(summary.shortfall, 0);
+        let beyond = reserve("beyond", 101, 100);
+        assert_eq!(run(&mut ledger, beyond, 1_100), Word::OutOfStock);
+        let prepare = Command::Prepare {
+            id: named("late"),
+            late: None,
+        };
+        assert_eq!(run(&mut ledger, prepare, 1_100), Word::Prepared);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::commands::inv::reserve::deadline;
 use crate::commands::syntax::{DEADLINE, HOLD_ID, KEY, QUANTITY, integer};
 use crate::commands::{Access, Entry, Group, Keys, TAKE_OF_MANY, TELLS_TIME};
 use crate::commands::{numkeys, stock};
+use crate::config;
 use crate::ffi::{Arg, Context};
 use crate::reply::{Failure, Reply, quoted};
 use crate::statistics;
@@ -74,6 +75,7 @@ pub(crate) fn parse<A: Bytes>(args: &[A]) -> Result<Mreserve<'_, A>, Failure> {
 pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Failure> {
     let asked = parse(args)?;
     let now_ms = context.now_ms();
+    let policy = config::policy().shared_by(asked.lines.len());
     let mut lines = Vec::with_capacity(asked.lines.len());
     for (key, quantity) in asked.lines {
         let command = Command::Reserve {
@@ -81,7 +83,7 @@ pub(crate) fn run(context: &mut Context, args: &[Arg<'_>]) -> Result<Reply, Fail
             quantity,
             until: asked.until,
         };
-        lines.push((key, stock::decide(context, key, &command, now_ms)?));
+        lines.push((key, stock::decide(context, key, &command, &policy, now_ms)?));
     }
 
     if let Some(word) = lines

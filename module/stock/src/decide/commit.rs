@@ -2,13 +2,14 @@
 //!
 //! With LATE, both take a hold again that is gone, if its units can still be had.
 
-use crate::{Decision, Effect, Ending, Id, Ledger, Misuse, Standing, State, Word};
+use crate::{Decision, Effect, Ending, Id, Ledger, Misuse, Policy, Standing, State, Word};
 
 impl Ledger {
     pub(super) fn decide_prepare(
         &self,
         id: &Id,
         late: Option<u64>,
+        policy: &Policy,
         now_ms: u64,
     ) -> Result<Decision, Misuse> {
         match (self.standing(id, now_ms), late) {
@@ -37,7 +38,7 @@ impl Ledger {
             }
             (Standing::Unknown, None) => Ok(Decision::refused(Word::UnknownHold)),
             (Standing::Due(_) | Standing::Finished(_) | Standing::Unknown, Some(quantity)) => {
-                Ok(match self.retake(id, quantity, now_ms) {
+                Ok(match self.retake(id, quantity, policy, now_ms) {
                     Some(effects) => Decision::done(Word::Prepared, 0, effects),
                     None => Decision::refused(Word::SoldOut),
                 })
@@ -50,6 +51,7 @@ impl Ledger {
         id: &Id,
         quantity: Option<u64>,
         late: Option<u64>,
+        policy: &Policy,
         now_ms: u64,
     ) -> Result<Decision, Misuse> {
         let confirmed = |quantity| Effect::Confirmed {
@@ -85,7 +87,7 @@ impl Ledger {
             (Standing::Unknown, None) => Ok(Decision::refused(Word::UnknownHold)),
             (Standing::Due(_) | Standing::Finished(_) | Standing::Unknown, Some(late)) => {
                 let sold = within_hold(id, quantity, late)?;
-                let Some(mut effects) = self.retake(id, late, now_ms) else {
+                let Some(mut effects) = self.retake(id, late, policy, now_ms) else {
                     return Ok(Decision::refused(Word::SoldOut));
                 };
                 effects.push(confirmed(sold));
@@ -95,8 +97,8 @@ impl Ledger {
     }
 
     /// The effects that take a hold again which is not live, or `None` when stock does not allow it.
-    fn retake(&self, id: &Id, quantity: u64, now_ms: u64) -> Option<Vec<Effect>> {
-        let room = self.make_room(quantity, now_ms)?;
+    fn retake(&self, id: &Id, quantity: u64, policy: &Policy, now_ms: u64) -> Option<Vec<Effect>> {
+        let room = self.make_room(quantity, policy, now_ms)?;
         let retaken = Effect::Retaken {
             id: id.clone(),
             quantity,

@@ -23,7 +23,7 @@ impl Ledger {
             Standing::Unknown => {}
         }
         let deadline_ms = until.resolve(policy, now_ms)?;
-        let Some(room) = self.make_room(quantity, now_ms) else {
+        let Some(room) = self.make_room(quantity, policy, now_ms) else {
             return Ok(Decision::refused(Word::OutOfStock));
         };
         let reserved = Effect::Reserved {

@@ -11,7 +11,6 @@ use crate::{Command, Decision, Effect, Ledger, MAX_SEQ, Misuse, Policy, Until};
 
 impl Ledger {
     /// Decides the command as of `now_ms` (Unix milliseconds): the outcome, and the effects that bring it about.
-    /// The policy rules new deadlines only.
     ///
     /// # Errors
     /// [`Misuse`] when the command makes no sense. There is nothing to undo.
@@ -38,10 +37,10 @@ impl Ledger {
                 quantity,
                 until,
             } => self.decide_reserve(id, *quantity, *until, policy, now_ms),
-            Command::Prepare { id, late } => self.decide_prepare(id, *late, now_ms),
+            Command::Prepare { id, late } => self.decide_prepare(id, *late, policy, now_ms),
             Command::Extend { id, for_ms } => self.decide_extend(id, *for_ms, policy, now_ms),
             Command::Confirm { id, quantity, late } => {
-                self.decide_confirm(id, *quantity, *late, now_ms)
+                self.decide_confirm(id, *quantity, *late, policy, now_ms)
             }
             Command::Release { id } => Ok(self.decide_release(id, now_ms)),
             Command::Return {

@@ -1,16 +1,18 @@
 //! Whether units can be had, and which holds a forced shortfall falls on.
 
 use crate::ledger::Known;
-use crate::{Effect, Hold, Ledger};
-
-/// The most holds past due that one command expires: more are the sweep's work, or a million that fell due at the same
-/// instant would have to be waited for.
-const EXPIRED_AT_ONCE: usize = 256;
+use crate::{Effect, Hold, Ledger, Policy};
 
 impl Ledger {
     /// `None` when `quantity` units cannot be had; else the effect, if one is needed, that expires as many of the holds
-    /// past due as have the units. A shop must not turn a buyer away because the sweep has not come by.
-    pub(super) fn make_room(&self, quantity: u64, now_ms: u64) -> Option<Option<Effect>> {
+    /// past due as have the units, or as many as the policy allows. A shop must not turn a buyer away because the sweep
+    /// has not come by.
+    pub(super) fn make_room(
+        &self,
+        quantity: u64,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Option<Option<Effect>> {
         if self.held(now_ms).saturating_add(quantity) > self.on_hand {
             return None;
         }
@@ -18,7 +20,7 @@ impl Ledger {
         // What was lacking before is not for this command to free.
         let lacking = taken.saturating_sub(self.on_hand).min(quantity);
         let mut freed = 0;
-        let due = self.holds.overdue(now_ms).take(EXPIRED_AT_ONCE);
+        let due = self.holds.overdue(now_ms).take(policy.expires_at_once);
         let needed = due.take_while(|hold| {
             let wanted = freed < lacking;
             freed += hold.quantity;

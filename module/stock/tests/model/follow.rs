@@ -1,8 +1,8 @@
 //! A ledger, its replica and the model, led through the same steps and compared after each.
 
 use holdfast_stock::{
-    Command, Decision, Decoder, ENCODING_VERSION, Effect, Ledger, Record, Retention, State, Until,
-    Word,
+    Command, Decision, Decoder, ENCODING_VERSION, Effect, Ledger, Policy, Record, Retention, State,
+    Until, Word,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -25,6 +25,8 @@ pub enum Fault {
     ClockIsAhead,
     /// Returned units are sold units still.
     ReturnsAreNotNetted,
+    /// A command expires as much as it needs, whatever it may.
+    ExpiresWithoutEnd,
 }
 
 pub struct Follower {
@@ -56,23 +58,32 @@ pub fn follow(
         primary: Ledger::default(),
         replica: Ledger::default(),
     };
-    follower.command(&Command::Set {
+    let set = Command::Set {
         on_hand,
         only_if: Some(0),
         force: false,
-    })?;
+    };
+    follower.command(&set, &POLICY)?;
     for n in 0..filled {
-        follower.command(&Command::Reserve {
+        let reserve = Command::Reserve {
             id: id(n),
             quantity: 1,
             until: Until::In(1 + u64::from(n) * 7 % POLICY.longest_hold_ms),
-        })?;
+        };
+        follower.command(&reserve, &POLICY)?;
     }
     for step in steps {
         follower.may_be_short |= step.passes_ms < 0;
         follower.now_ms = follower.now_ms.saturating_add_signed(step.passes_ms);
         match step.event {
-            Event::Command(command) => follower.command(&command)?,
+            Event::Command(command) => {
+                let expires_at_once = step.expires_at_once;
+                let policy = Policy {
+                    expires_at_once,
+                    ..POLICY
+                };
+                follower.command(&command, &policy)?;
+            }
             Event::Sweep(limit) => follower.sweep(limit)?,
             Event::Forget(retention, limit) => follower.forget(&retention, limit)?,
             Event::Restart => follower.primary = decoded(&follower.primary),
@@ -86,20 +97,24 @@ pub fn follow(
 }
 
 impl Follower {
-    fn command(&mut self, command: &Command) -> Result<(), TestCaseError> {
+    fn command(&mut self, command: &Command, policy: &Policy) -> Result<(), TestCaseError> {
         let decide_ms = match self.fault {
             Fault::ClockIsAhead => self.now_ms + 50,
             _ => self.now_ms,
         };
+        let kept_to = match self.fault {
+            Fault::ExpiresWithoutEnd => &POLICY,
+            _ => policy,
+        };
         let before = self.primary.clone();
-        let decided = self.primary.decide(command, &POLICY, decide_ms);
+        let decided = self.primary.decide(command, kept_to, decide_ms);
         prop_assert!(self.primary == before, "deciding changes nothing");
 
         let mut swept = before;
         while let Some(effect) = swept.overdue(decide_ms, usize::MAX) {
             swept.apply(&effect).expect("what is due can expire");
         }
-        let after_sweep = swept.decide(command, &POLICY, decide_ms);
+        let after_sweep = swept.decide(command, policy, decide_ms);
         let words = [&decided, &after_sweep].map(|decided| {
             decided
                 .as_ref()
@@ -130,7 +145,8 @@ impl Follower {
                 Command::Prepare { late, .. } | Command::Confirm { late, .. } => late.unwrap_or(0),
                 _ => 0,
             };
-            prop_assert!(*count <= wanted, "{command:?} expires {count} holds");
+            let most = wanted.min(policy.expires_at_once as u64);
+            prop_assert!(*count <= most, "{command:?} expires {count} holds");
             prop_assert!(
                 self.shop.sweep(*count, *at_ms),
                 "what is not due cannot expire"

@@ -41,6 +41,7 @@ fn the_model_notices_each_fault() {
         Fault::ReplicaMissesAnEffect,
         Fault::ClockIsAhead,
         Fault::ReturnsAreNotNetted,
+        Fault::ExpiresWithoutEnd,
     ] {
         let config = Config {
             cases: 5_000,

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 pub const POLICY: Policy = Policy {
     default_hold_ms: 150,
     longest_hold_ms: 500,
+    expires_at_once: 256,
 };
 
 /// Something happens after the clock has moved.
@@ -14,6 +15,8 @@ pub const POLICY: Policy = Policy {
 pub struct Step {
     /// Clocks go back too.
     pub passes_ms: i64,
+    /// What a command may expire.
+    pub expires_at_once: usize,
     pub event: Event,
 }
 
@@ -41,7 +44,15 @@ pub fn steps(ids: u16, most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => 60..700_i64,
         1 => -200..0_i64,
     ];
-    let step = (passes_ms, event(ids)).prop_map(|(passes_ms, event)| Step { passes_ms, event });
+    let expires_at_once = prop_oneof![2 => Just(POLICY.expires_at_once), 1 => 0..4_usize];
+    let step =
+        (passes_ms, expires_at_once, event(ids)).prop_map(|(passes_ms, expires_at_once, event)| {
+            Step {
+                passes_ms,
+                expires_at_once,
+                event,
+            }
+        });
     proptest::collection::vec(step, 1..most)
 }
 

@@ -146,6 +146,8 @@ impl Life {
                 self.longest_hold_ms = (u64::from(seconds) * 1_000).clamp(1, MAX_HOLD_MS);
                 self.watched.set_policy(Policy {
                     longest_hold_ms: self.longest_hold_ms,
+                    // Any number will do, and a field of its own would turn the kept inputs into others.
+                    expires_at_once: seconds.into(),
                     ..Policy::default()
                 });
             }

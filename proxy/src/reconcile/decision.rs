@@ -295,7 +295,7 @@ impl KnownOrder {
 }
 
 #[cfg(test)]
-#[path = "model.rs"]
+#[path = "model/mod.rs"]
 mod model;
 #[cfg(test)]
 #[path = "decision_properties.rs"]

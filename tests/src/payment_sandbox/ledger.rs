@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cards::{self, Behaviour, Course, Flaw, Operation};
+use super::behaviour::{Behaviour, Course, Flaw, Operation};
+use super::cards;
 
 /// How far a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,6 +4,7 @@
 //! A payment is known by its order id: the same order pays once, however often it is sent. Everything is kept in memory
 //! and forgotten when the process ends.
 
+pub mod behaviour;
 pub mod cards;
 pub mod idempotency;
 pub mod ledger;

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::cards::Operation;
+use super::behaviour::Operation;
 use super::idempotency::{Keys, Known};
 use super::ledger::{Ledger, Payment, PaymentRequest, Reception, Status};
 use super::webhooks::Sender;

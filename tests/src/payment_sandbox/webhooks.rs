@@ -8,7 +8,7 @@ use serde_json::json;
 use standardwebhooks::Webhook;
 use uuid::Uuid;
 
-use super::cards::Notices;
+use super::behaviour::Notices;
 use super::ledger::Payment;
 
 /// Whoever does not take a webhook gets it again after these times.

@@ -288,7 +288,7 @@ async fn a_refused_event_is_parked_with_its_key_and_nobody_else_waits() -> Resul
         .set_topic(stack.topic(), "max.message.bytes", "1000000")
         .await?;
     let unknown = stack.proxy.run(&["outbox", "retry", "NOBODY"]);
-    assert!(format!("{:?}", unknown.err()).contains("no event of NOBODY is parked"));
+    assert!(format!("{:?}", unknown.err()).contains("NOBODY is not parked"));
     wait::until_async("the retried to be taken", PATIENCE, || async {
         stack.proxy.run(&["outbox", "retry", "--all"])?;
         until_relayed(stack).await?;

@@ -45,7 +45,7 @@ pub(super) async fn run(config: &Config, options: &Options) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("holdfast: {error:#}");
+            eprintln!("holdfast: {}", super::told(&error));
             ExitCode::from(2)
         }
     }

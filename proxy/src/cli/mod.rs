@@ -2,14 +2,18 @@
 
 mod audit;
 mod config_check;
+#[cfg(test)]
+mod documentation;
 mod events;
 mod import;
 mod migrate;
 mod orders;
 mod outbox;
+mod parked;
 mod reconcile;
 mod replay;
 mod serve;
+mod servers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -101,10 +105,20 @@ pub fn run(arguments: Arguments) -> ExitCode {
     match execute(arguments.command, config) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("holdfast: {error:#}");
+            eprintln!("holdfast: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, each once: some errors tell their cause in their own words too.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    causes.fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        told if told.ends_with(&cause) => told.to_owned(),
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
@@ -124,7 +138,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
             } => events::run(&config, &options).await?,
             Command::Orders { command } => orders::run(&config, &command).await?,
             Command::Outbox { command } => outbox::run(&config, &command).await?,
-            Command::Reconcile(options) => return reconcile::run(&config, options).await,
+            Command::Reconcile(options) => return Ok(reconcile::run(&config, options).await),
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -1,31 +1,24 @@
 //! `holdfast orders`
 
-use anyhow::bail;
+use std::fmt;
+
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use uuid::Uuid;
 
+use super::parked::{ListOptions, moment, retry_each};
+use super::servers;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::parked_orders::ParkedOrder;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    Parked(ParkedOptions),
+    /// Name the orders that need a person, oldest first.
+    ///
+    /// An order is parked when it cannot be finished however often it is tried, such as when the
+    /// payment provider refuses for good to give the money back. Its units are free again by then.
+    Parked(ListOptions),
     Retry(RetryOptions),
-}
-
-/// Name the orders that need a person, oldest first.
-///
-/// An order is parked when it cannot be finished however often it is tried, such as when the
-/// payment provider refuses for good to give the money back. Its units are free again by then.
-#[derive(Debug, Args)]
-pub(super) struct ParkedOptions {
-    /// Print one JSON array, for other programs.
-    #[arg(long)]
-    json: bool,
-    /// How many orders to name.
-    #[arg(long, default_value_t = 100, value_name = "ORDERS")]
-    limit: u32,
 }
 
 /// Give parked orders to recovery again, which goes on where they stopped.
@@ -53,63 +46,50 @@ Examples:
   holdfast orders retry 019377a0-…     one of them
   holdfast orders retry --all          every one";
 
+#[derive(Serialize)]
+#[serde(transparent)]
+struct List {
+    #[serde(skip)]
+    count: i64,
+    parked: Vec<ParkedOrder>,
+}
+
 pub(super) async fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
-    let store = Store::open(&config.mysql, &config.commit)?;
-    store.is_ready().await?;
+    let store = servers::store(config).await?;
     match command {
-        Command::Parked(options) => name_parked(&store, options).await,
+        Command::Parked(options) => options.print(&List {
+            count: store.count_parked_orders().await?,
+            parked: store.parked_orders(options.limit).await?,
+        }),
         Command::Retry(options) if options.all => {
             let retried = store.retry_parked(None).await?;
             println!("{retried} orders go on");
             Ok(())
         }
-        Command::Retry(options) => retry(&store, &options.orders).await,
-    }
-}
-
-async fn name_parked(store: &Store, options: &ParkedOptions) -> anyhow::Result<()> {
-    let parked = store.parked_orders(options.limit).await?;
-    if options.json {
-        println!("{}", serde_json::to_string(&parked)?);
-        return Ok(());
-    }
-    println!("{} orders are parked", store.count_parked_orders().await?);
-    for order in &parked {
-        println!("{}", line(order));
-    }
-    Ok(())
-}
-
-async fn retry(store: &Store, orders: &[Uuid]) -> anyhow::Result<()> {
-    let mut unknown = Vec::new();
-    for order in orders {
-        match store.retry_parked(Some(*order)).await? {
-            0 => unknown.push(order.to_string()),
-            _ => println!("{order} goes on"),
+        Command::Retry(options) => {
+            let retry = async |order: &Uuid| store.retry_parked(Some(*order)).await;
+            let told = |_| "goes on".to_owned();
+            retry_each(&options.orders, "orders parked", retry, told).await
         }
     }
-    if !unknown.is_empty() {
-        bail!(
-            "{} is not parked; see 'holdfast orders parked'",
-            unknown.join(", ")
-        );
-    }
-    Ok(())
 }
 
-/// Such as `019377a0-…  12.95 GBP  payment_timeout  2026-11-21T01:52:34Z  the payment provider …`.
-fn line(order: &ParkedOrder) -> String {
-    let placed_at = order
-        .created_at
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default();
-    format!(
-        "{}  {}.{:02} {}  {}  {placed_at}  {}",
-        order.order_id,
-        order.total_minor / 100,
-        order.total_minor % 100,
-        order.currency,
-        order.reason.as_deref().unwrap_or("-"),
-        order.error.as_deref().unwrap_or("-"),
-    )
+impl fmt::Display for List {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} orders are parked", self.count)?;
+        for order in &self.parked {
+            write!(
+                formatter,
+                "\n{}  {}.{:02} {}  {}  {}  {}",
+                order.order_id,
+                order.total_minor / 100,
+                order.total_minor % 100,
+                order.currency,
+                order.reason.as_deref().unwrap_or("-"),
+                moment(order.created_at),
+                order.error.as_deref().unwrap_or("-"),
+            )?;
+        }
+        Ok(())
+    }
 }

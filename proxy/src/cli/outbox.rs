@@ -1,31 +1,23 @@
 //! `holdfast outbox`
 
-use anyhow::bail;
+use std::fmt;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::parked::{ListOptions, moment, retry_each};
+use super::servers;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::parked_events::{Backlog, ParkedKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Say how much waits for Kafka and for how long, and which events are parked.
+    ///
+    /// An event that Kafka refuses for good, such as one that is longer than the topic takes, is
+    /// parked, and later events of the same order behind it, so that nothing overtakes it.
     List(ListOptions),
     Retry(RetryOptions),
-}
-
-/// Say how much waits for Kafka and for how long, and which events are parked.
-///
-/// An event that Kafka refuses for good, such as one that is longer than the topic takes, is parked,
-/// and later events of the same order behind it, so that nothing overtakes it.
-#[derive(Debug, Args)]
-pub(super) struct ListOptions {
-    /// Print one JSON object, for other programs.
-    #[arg(long)]
-    json: bool,
-    /// How many orders with parked events to name.
-    #[arg(long, default_value_t = 100, value_name = "ORDERS")]
-    limit: u32,
 }
 
 /// Let parked events go to Kafka again, those of an order all at once and in their order.
@@ -53,66 +45,29 @@ Examples:
   holdfast outbox retry 019377a0-…     the events of one order
   holdfast outbox retry --all          everything that is parked";
 
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Serialize)]
+struct List {
     #[serde(flatten)]
     backlog: Backlog,
     parked: Vec<ParkedKey>,
 }
 
 pub(super) async fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
-    let store = Store::open(&config.mysql, &config.commit)?;
-    store.is_ready().await?;
+    let store = servers::store(config).await?;
     match command {
-        Command::List(options) => list(&store, options).await,
+        Command::List(options) => options.print(&List {
+            backlog: store.backlog().await?,
+            parked: store.parked_events(options.limit).await?,
+        }),
         Command::Retry(options) if options.all => {
-            let retried = store.retry_all_parked_events().await?;
-            println!("{}", told(retried));
+            println!("{}", told(store.retry_all_parked_events().await?));
             Ok(())
         }
-        Command::Retry(options) => retry(&store, &options.keys).await,
-    }
-}
-
-async fn list(store: &Store, options: &ListOptions) -> anyhow::Result<()> {
-    let report = Report {
-        backlog: store.backlog().await?,
-        parked: store.parked_events(options.limit).await?,
-    };
-    if options.json {
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(());
-    }
-    let Backlog {
-        rows,
-        parked_rows,
-        oldest_age_seconds,
-    } = report.backlog;
-    println!(
-        "{} events wait for Kafka, the oldest for {oldest_age_seconds:.1} s; {parked_rows} are parked",
-        rows - parked_rows
-    );
-    for key in &report.parked {
-        println!("{}", line(key));
-    }
-    Ok(())
-}
-
-async fn retry(store: &Store, keys: &[String]) -> anyhow::Result<()> {
-    let mut unknown = Vec::new();
-    for key in keys {
-        match store.retry_parked_events(key).await? {
-            0 => unknown.push(key.as_str()),
-            retried => println!("{key}: {}", told(retried)),
+        Command::Retry(options) => {
+            let retry = async |key: &String| store.retry_parked_events(key).await;
+            retry_each(&options.keys, "outbox list", retry, told).await
         }
     }
-    if !unknown.is_empty() {
-        bail!(
-            "no event of {} is parked; see 'holdfast outbox list'",
-            unknown.join(", ")
-        );
-    }
-    Ok(())
 }
 
 fn told(retried: u64) -> String {
@@ -122,18 +77,25 @@ fn told(retried: u64) -> String {
     }
 }
 
-/// Such as `019377a0-…  OrderCreated, 2 more behind it  2026-11-21T01:52:34Z  Message size too large`.
-fn line(parked: &ParkedKey) -> String {
-    let behind = match parked.rows {
-        1 => String::new(),
-        rows => format!(", {} more behind it", rows - 1),
-    };
-    let at = parked
-        .parked_at
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default();
-    format!(
-        "{}  {}{behind}  {at}  {}",
-        parked.key, parked.event_type, parked.error
-    )
+impl fmt::Display for List {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Backlog {
+            rows,
+            parked_rows,
+            oldest_age_seconds,
+        } = self.backlog;
+        write!(
+            formatter,
+            "{} events wait for Kafka, the oldest for {oldest_age_seconds:.1} s; {parked_rows} are parked",
+            rows - parked_rows
+        )?;
+        for key in &self.parked {
+            write!(formatter, "\n{}  {}", key.key, key.event_type)?;
+            if key.rows > 1 {
+                write!(formatter, ", {} more behind it", key.rows - 1)?;
+            }
+            write!(formatter, "  {}  {}", moment(key.parked_at), key.error)?;
+        }
+        Ok(())
+    }
 }

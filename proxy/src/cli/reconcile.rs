@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
+use super::servers;
 use crate::catalogue::Sku;
 use crate::catalogue::stock_change::deliver_unacknowledged;
 use crate::config::Config;
-use crate::gateway::Gateway;
 use crate::reconcile::Servers;
 use crate::reconcile::report::Report;
 use crate::reconcile::walk::{PAGE, Task, Walk, reconcile};
@@ -18,7 +19,7 @@ use crate::store::Store;
 ///
 /// Safe at any time, also while the shop sells: what changes meanwhile is looked at again, never
 /// corrected on an old look. Ends with 0 when nothing is wrong or all of it was fixed, 1 when
-/// something is left, 2 when a server gave no answer.
+/// something is left, 2 when a server gave no answer or there is no such product.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Put right what is wrong.
@@ -41,28 +42,30 @@ struct Sum {
     moving: u64,
 }
 
-pub(super) async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
-    let servers = Servers {
-        gateway: Gateway::open(&config.redis)?,
-        store: Store::open(&config.mysql, &config.commit)?,
-    };
-    Ok(match compare(config, &servers, options).await {
+pub(super) async fn run(config: &Config, options: Options) -> ExitCode {
+    match compare(config, options).await {
         Ok(sum) if sum.wrong == sum.fixed && sum.moving == 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("holdfast: the stock could not be compared: {error}");
+            eprintln!(
+                "holdfast: the stock could not be compared: {}",
+                super::told(&error)
+            );
             ExitCode::from(2)
         }
-    })
+    }
 }
 
-async fn compare(config: &Config, servers: &Servers, options: Options) -> anyhow::Result<Sum> {
+async fn compare(config: &Config, options: Options) -> anyhow::Result<Sum> {
     let task = Task {
         fix: options.fix,
         orphan_age_ms: config.reconcile.orphan_age_ms,
     };
-    servers.store.is_ready().await?;
-    servers.gateway.is_ready().await?;
+    let servers = &Servers {
+        gateway: servers::gateway(config).await?,
+        store: servers::store(config).await?,
+    };
+    refuse_unknown(&servers.store, &options.sku).await?;
     if task.fix {
         deliver_unacknowledged(&servers.store, &servers.gateway).await?;
     }
@@ -80,6 +83,17 @@ async fn compare(config: &Config, servers: &Servers, options: Options) -> anyhow
     }
     sum.print(options.json);
     Ok(sum)
+}
+
+/// A misspelt SKU would be found to have nothing wrong with it.
+async fn refuse_unknown(store: &Store, skus: &[Sku]) -> anyhow::Result<()> {
+    let named: Vec<&Sku> = skus.iter().collect();
+    let products = store.products(&named).await?;
+    let is_known = |sku: &&Sku| products.iter().any(|product| product.sku == **sku);
+    match named.iter().find(|sku| !is_known(sku)) {
+        Some(sku) => bail!("there is no product {sku}"),
+        None => Ok(()),
+    }
 }
 
 impl Sum {

@@ -223,10 +223,10 @@ async fn only_the_skus_that_were_named_are_compared() -> Result<()> {
     for sku in ["NAMED", "OTHER"] {
         tell::<redis::Value>(&stack, &["INV.ADJUST", &key(sku), "1"])?;
     }
-    let said = reconcile(
-        &stack.proxy,
-        &["--fix", "--sku", "named", "--sku", "UNKNOWN"],
-    )?;
+    let misspelt = ["--fix", "--sku", "named", "--sku", "NAMMED"];
+    let said = reconcile(&stack.proxy, &misspelt)?;
+    assert_eq!((said.code, said.lines.len()), (2, 0), "{:?}", said.lines);
+    let said = reconcile(&stack.proxy, &["--fix", "--sku", "named"])?;
     assert_eq!((said.code, said.lines.len()), (0, 2), "{:?}", said.lines);
     assert_eq!(said.lines[1]["compared"], 1);
     assert_eq!(ledger(&stack, "NAMED")?.on_hand, 10);

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::Context;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::catalogue::stock_change::{self, Adjustment, AdjustmentId, Reason, Refusal};
@@ -44,18 +43,6 @@ pub(super) struct Loaded {
 }
 
 impl Loading {
-    /// Fails, naming the server, unless both can be written to.
-    pub async fn check_servers(&self) -> anyhow::Result<()> {
-        self.store
-            .is_ready()
-            .await
-            .context("MySQL cannot take the catalogue (mysql.url)")?;
-        self.gateway
-            .is_ready()
-            .await
-            .context("Redis cannot take the stock (redis.url)")
-    }
-
     /// Loads the products, then their stock.
     ///
     /// # Errors

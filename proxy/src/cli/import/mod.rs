@@ -8,14 +8,13 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
+use super::servers;
 use crate::catalogue::stock_change::AdjustmentId;
 use crate::config::Config;
-use crate::gateway::Gateway;
 use crate::retail::account::Outcome;
 use crate::retail::goods::{Assortment, Stocking, assort};
 use crate::retail::report;
 use crate::retail::sheet::{Form, Sheet};
-use crate::store::Store;
 use loading::{Loaded, Loading};
 
 /// Load products and their stock from a CSV file.
@@ -67,11 +66,10 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
     } = assort(&sheet, &stocking);
     eprint!("{}", report::malformed_rows(&malformed));
     let loading = Loading {
-        store: Store::open(&config.mysql, &config.commit)?,
-        gateway: Gateway::open(&config.redis)?,
+        store: servers::store(config).await?,
+        gateway: servers::gateway(config).await?,
         adjustment_id: adjustment_id(&sheet, &stocking)?,
     };
-    loading.check_servers().await?;
     let loaded = loading.load(&goods).await.context(
         "the import stopped; what was loaded stays, and the command may be repeated: it adds only what is missing",
     )?;

@@ -99,6 +99,9 @@ impl Config {
 }
 
 #[cfg(test)]
+mod documentation;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

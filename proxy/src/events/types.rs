@@ -102,3 +102,49 @@ pub fn stock_event(sku: &Sku, delta: i64, stock: i64, adjustment_id: &str, reaso
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::orders::Reason;
+
+    fn page() -> String {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/events.md");
+        std::fs::read_to_string(page).expect("the page")
+    }
+
+    /// The code spans of a text, word by word.
+    fn words(text: &str) -> BTreeSet<&str> {
+        let spans = text.split('`').skip(1).step_by(2);
+        spans.flat_map(str::split_whitespace).collect()
+    }
+
+    #[test]
+    fn every_type_is_a_row_of_the_page_and_no_other() {
+        let refused = serde_json::from_str::<EventType>("\"Nonsense\"").expect_err("it is none");
+        let refused = refused.to_string();
+        let (_, known) = refused.split_once("expected").expect("what is known");
+        let page = page();
+        let (_, table) = page.split_once("| `ce_type` | when |").expect("the table");
+        let (table, _) = table.split_once("\n\n").expect("its end");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+        let documented: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert!(documented.len() > 10, "{documented:?}");
+        assert_eq!(documented, words(known));
+    }
+
+    #[test]
+    fn every_reason_is_in_the_page() {
+        let page = page();
+        let (_, reasons) = page.split_once("`reason` is one of ").expect("the reasons");
+        let documented = words(reasons.split(';').next().unwrap_or_default());
+        // An order that is turned away before it is recorded has no events.
+        let untold = [Reason::Overloaded, Reason::KeyTaken];
+        let told = Reason::ALL
+            .into_iter()
+            .filter(|reason| !untold.contains(reason));
+        assert_eq!(documented, told.map(Reason::as_str).collect());
+    }
+}

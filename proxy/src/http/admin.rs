@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -20,10 +20,8 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<Body>
 
 async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Problem::new(
-            Kind::MethodNotAllowed,
-            "the admin port takes GET",
-        ));
+        let problem = Problem::new(Kind::MethodNotAllowed, "the admin port takes GET");
+        return Err(problem.header(ALLOW, HeaderValue::from_static("GET")));
     }
     match request.uri().path() {
         "/livez" => super::json(StatusCode::OK, &json!({ "status": "ok" })),

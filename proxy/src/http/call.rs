@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::auth::Session;
-use super::problem::{Kind, Problem};
+use super::{Kind, Problem};
 use crate::app::App;
 use crate::catalogue::Sku;
 use crate::store::committer::IdempotencyKey;
@@ -59,11 +59,17 @@ impl Call {
         })
     }
 
-    /// A UUID in the path; what is no UUID names nothing.
+    /// A UUID in the path, such as `order_id`; what is no UUID names nothing.
     pub fn id(&self, name: &str) -> Result<uuid::Uuid, Problem> {
-        self.param(name)
-            .parse()
-            .map_err(|_| Problem::new(Kind::NotFound, format!("there is no {name} of that name")))
+        let id = self.param(name);
+        id.parse().map_err(|_| {
+            let what = name.trim_end_matches("_id");
+            let detail = format!(
+                "there is no {what} '{}'; its id is a UUID",
+                id.escape_debug()
+            );
+            Problem::new(Kind::NotFound, detail)
+        })
     }
 
     /// A value of the query string, percent-decoded.
@@ -81,8 +87,8 @@ impl Call {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as JSON. An absent body is `null`, so that a type whose members are all
-    /// optional can be left out.
+    /// The body as JSON. An absent body is `{}`, so that a type whose members are all optional can
+    /// be left out.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let body = self.read_body().await?;
         if body.is_empty() {
@@ -145,6 +151,11 @@ impl Call {
 }
 
 fn invalid_body(error: &serde_json::Error) -> Problem {
+    // The decoder speaks Rust to callers of any language.
+    let error = error
+        .to_string()
+        .replace("expected i64", "expected a whole number of 64 bits")
+        .replace("expected u64", "expected a whole number from 0 on");
     Problem::new(
         Kind::InvalidBody,
         format!("the body is not what this route takes: {error}"),

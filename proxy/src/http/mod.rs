@@ -6,6 +6,7 @@ pub mod call;
 pub mod carts;
 pub mod holds;
 pub mod idempotency;
+pub mod kind;
 pub mod orders;
 pub mod problem;
 pub mod products;
@@ -23,9 +24,10 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 pub use call::Call;
-pub use problem::{Kind, Problem};
+pub use kind::Kind;
+pub use problem::Problem;
 
-/// Every answer of the first cut fits in memory.
+/// Every answer fits in memory.
 pub type Body = Full<Bytes>;
 
 /// What a handler returns.

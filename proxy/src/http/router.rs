@@ -215,43 +215,5 @@ async fn handle(route: Route, call: Call) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_of_the_table_finds_its_own_route() {
-        let router = Router::new().expect("the table has no conflicts");
-        for (method, path, route) in ROUTES {
-            let (found, _) = router.find(method, path).expect("a path of the table");
-            assert_eq!(found, *route, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn another_method_is_refused_with_those_that_are_taken() {
-        let router = Router::new().expect("the table has no conflicts");
-        let problem = router
-            .find(&Method::PATCH, "/v1/cart")
-            .expect_err("no PATCH on carts");
-        let response = problem.into_response();
-        assert_eq!(response.status(), 405);
-        assert_eq!(response.headers()[ALLOW], "GET, DELETE");
-    }
-
-    #[test]
-    fn head_finds_what_get_finds() {
-        let router = Router::new().expect("the table has no conflicts");
-        let found = router.find(&Method::HEAD, "/v1/products");
-        let (route, _) = found.expect("GET takes this path");
-        assert_eq!(route, Route::ListProducts);
-    }
-
-    #[test]
-    fn an_unknown_path_is_not_found() {
-        let router = Router::new().expect("the table has no conflicts");
-        let problem = router
-            .find(&Method::GET, "/v2/orders")
-            .expect_err("no such path");
-        assert_eq!(problem.kind(), Kind::NotFound);
-    }
-}
+#[path = "router_tests.rs"]
+mod tests;

@@ -53,8 +53,14 @@ impl Gateway {
 
     /// What a hold was taken for.
     pub async fn read_hold(&self, id: Uuid) -> Result<Option<CheckoutHold>, Error> {
-        let text: Option<String> = self.call(cmd("GET").arg(record_key(id))).await?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+        let mut command = cmd("GET");
+        command.arg(record_key(id));
+        let found: Option<String> = self.call(&command).await?;
+        let read = |text: String| {
+            serde_json::from_str(&text)
+                .map_err(|error| super::unknown(&command, &error.to_string()))
+        };
+        found.map(read).transpose()
     }
 
     /// Keeps the record for a hold that was extended to `ttl_ms` from now.

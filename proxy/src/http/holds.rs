@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::orders::{PaymentForm, buy, out_of_stock, priced, tell, tell_again};
+use super::order_answers::{out_of_stock, tell, tell_again};
+use super::orders::{PaymentForm, buy, priced};
 use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
 use crate::gateway::holds::CheckoutHold;
 use crate::gateway::inventory::{Line, Outcome, Word};

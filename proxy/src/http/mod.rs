@@ -7,6 +7,7 @@ pub mod carts;
 pub mod holds;
 pub mod idempotency;
 pub mod kind;
+mod order_answers;
 pub mod orders;
 pub mod problem;
 pub mod products;

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::auth::Session;
-use super::idempotency::{REPLAYED, mismatch};
+use super::idempotency::mismatch;
+use super::order_answers::{cannot_cancel, tell, tell_again};
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
-use crate::gateway::inventory::Outcome;
 use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
 use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
@@ -205,148 +204,6 @@ async fn wait_for(call: &Call, ending: oneshot::Receiver<Ending>) -> Ending {
             answer: Answer::Pending,
             refused_lines: Vec::new(),
         },
-    }
-}
-
-/// The answer for an order whose saga has ended, or goes on without the client.
-pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpAnswer {
-    match ending.answer {
-        Answer::Confirmed => {
-            order.status = Status::Confirmed;
-            order_answer(StatusCode::CREATED, &order)
-        }
-        Answer::Pending => order_answer(StatusCode::ACCEPTED, &order),
-        Answer::Refused(reason) => match first_reason(call, &order, reason).await {
-            Reason::OutOfStock => Err(out_of_stock(&order, &ending.refused_lines)),
-            Reason::SoldOut | Reason::StockRefused => {
-                Err(out_of_stock(&order, &now_available(call, &order).await))
-            }
-            reason => Err(refusal(reason, order.id)),
-        },
-        Answer::TooLate => Err(cannot_cancel(&order)),
-    }
-}
-
-/// Why the order was called off first: a saga that finds its payment declined or given back may
-/// have been overtaken by a cancellation.
-async fn first_reason(call: &Call, order: &Order, reason: Reason) -> Reason {
-    if !matches!(reason, Reason::PaymentDeclined | Reason::Abandoned) {
-        return reason;
-    }
-    let found = call.app.store.order(order.id).await.ok().flatten();
-    let first = found.and_then(|order| Reason::from_word(&order.reason?));
-    first.unwrap_or(reason)
-}
-
-/// The answer for an order that a request finds done already.
-pub(super) fn tell_again(order: &Order) -> HttpAnswer {
-    let reason = order.reason.as_deref().and_then(Reason::from_word);
-    let mut answer = match (order.status, reason) {
-        (Status::Confirmed, _) => order_answer(StatusCode::CREATED, order)?,
-        _ if !order.is_called_off() => {
-            let detail = format!(
-                "order {} is being worked on; look at GET /v1/orders/{}",
-                order.id, order.id
-            );
-            return Err(Problem::new(Kind::RequestInFlight, detail));
-        }
-        (_, Some(reason @ (Reason::PaymentDeclined | Reason::CancelledByShopper))) => {
-            refusal(reason, order.id).into_response()
-        }
-        _ => {
-            let detail = format!(
-                "order {} was called off and its units given back, and any payment is given back; start another",
-                order.id
-            );
-            Problem::new(Kind::HoldEnded, detail).into_response()
-        }
-    };
-    answer
-        .headers_mut()
-        .insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
-}
-
-fn cannot_cancel(order: &Order) -> Problem {
-    let detail = format!(
-        "order {} can no longer be cancelled; it stays as it is",
-        order.id
-    );
-    Problem::new(Kind::CannotCancel, detail)
-}
-
-fn order_answer(status: StatusCode, order: &Order) -> HttpAnswer {
-    let mut answer: Response<Body> = json(status, order)?;
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/orders/{}", order.id)) {
-        answer.headers_mut().insert(LOCATION, location);
-    }
-    Ok(answer)
-}
-
-/// Names every line that is short, and what is available of it.
-pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
-    let lines = order
-        .lines
-        .iter()
-        .zip(outcomes)
-        .filter(|(line, outcome)| outcome.available < line.quantity);
-    let lines: Vec<Value> = lines
-        .map(|(line, outcome)| {
-            json!({ "sku": line.sku, "requested": line.quantity, "available": outcome.available })
-        })
-        .collect();
-    let detail = "fewer units are available than were asked for; nothing was bought or held, and any payment is given back";
-    Problem::new(Kind::OutOfStock, detail).with("lines", Value::Array(lines))
-}
-
-/// What is available of each line where Redis and MySQL may disagree: the lesser of their words.
-async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
-    // Without an answer from Redis the refusal is told without its lines.
-    let mut outcomes = call
-        .app
-        .gateway
-        .availability(&order.holds())
-        .await
-        .unwrap_or_default();
-    for (line, outcome) in order.lines.iter().zip(&mut outcomes) {
-        if let Ok(unsold) = call.app.store.unsold(&line.sku).await {
-            outcome.available = outcome.available.min(unsold);
-        }
-    }
-    outcomes
-}
-
-fn refusal(reason: Reason, order: Uuid) -> Problem {
-    match reason {
-        Reason::PaymentDeclined => Problem::new(
-            Kind::PaymentDeclined,
-            "the payment was declined; nothing was bought or charged; try another card",
-        ),
-        Reason::PaymentFailed => Problem::new(
-            Kind::Unavailable,
-            "the payment provider does not answer; nothing was bought, and any payment is given back; try again in a moment",
-        ),
-        Reason::KeyTaken => {
-            Problem::new(Kind::RequestInFlight, "the same request is being worked on")
-        }
-        Reason::Overloaded => Problem::new(
-            Kind::Overloaded,
-            "more orders arrive than can be written; nothing was bought or charged; try again in a moment",
-        ),
-        Reason::HoldExpired => Problem::new(
-            Kind::HoldEnded,
-            format!(
-                "hold {order} has ended, and its units are gone; nothing was bought or charged"
-            ),
-        ),
-        Reason::CancelledByShopper => Problem::new(
-            Kind::OrderCancelled,
-            format!("order {order} was cancelled; any payment is given back"),
-        ),
-        _ => Problem::new(
-            Kind::Unavailable,
-            "the order could not be taken; nothing was bought, and any payment is given back; try again in a moment",
-        ),
     }
 }
 

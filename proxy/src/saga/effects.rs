@@ -5,16 +5,15 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::machine::{Answer, Effect, End, Input, Reason};
-use super::runner::{Runner, Saga};
-use crate::gateway;
+use super::run::Saga;
+use super::runner::Runner;
 use crate::gateway::inventory::Word;
-use crate::orders::{Order, OrderLine};
-use crate::payment::{self, Payment, Standing};
-use crate::store::cancellation::{Cancelled, return_id};
+use crate::payment::Payment;
+use crate::store;
+use crate::store::cancellation::Cancelled;
 use crate::store::committer::{Committed, Recorded};
 use crate::store::silence::LONGEST_WAIT;
 use crate::store::undo::Aborted;
-use crate::store::{self};
 
 impl Runner {
     /// Does one effect; an answer is the runner's own. What gives no answer is unclear in the end:
@@ -197,54 +196,6 @@ impl Runner {
         }
     }
 
-    async fn take_back(&self, saga: &Saga) -> Input {
-        if let Err(error) = self.return_lines(&saga.order).await {
-            return saga.unclear("return", error);
-        }
-        let acknowledged = self.store.acknowledge_return(saga.order.id).await;
-        saga.done_or_unclear("acknowledge the return", acknowledged)
-    }
-
-    async fn return_lines(&self, order: &Order) -> Result<(), gateway::Error> {
-        let id = return_id(order.id);
-        let returned = self
-            .gateway
-            .return_all(order.id, &order.holds(), &id)
-            .await?;
-        for (line, outcome) in order.lines.iter().zip(returned) {
-            self.return_otherwise(order, line, &id, outcome.word)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Where Redis did not take a line back as a sale of its own: the count must be that of MySQL,
-    /// in which the sale and its return have cancelled out.
-    async fn return_otherwise(
-        &self,
-        order: &Order,
-        line: &OrderLine,
-        return_id: &str,
-        word: Word,
-    ) -> Result<(), gateway::Error> {
-        match word {
-            // It was sold here once, and is forgotten.
-            Word::UnknownHold if !order.may_be_taken_again(OffsetDateTime::now_utc()) => {
-                let delta = line.quantity;
-                self.gateway
-                    .adjust_stock(&line.sku, delta, return_id)
-                    .await
-                    .map(drop)
-            }
-            // It could not be sold here, so that the units were never taken off.
-            Word::Reserved | Word::Prepared => {
-                let hold = [(&line.sku, line.quantity)];
-                self.gateway.release_all(order.id, &hold).await.map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-
     async fn park(&self, saga: &Saga) -> Input {
         let why = "the payment provider refuses to give the money back";
         tracing::error!(order = %saga.order.id, "{why}; the order is parked, see 'holdfast orders parked'");
@@ -258,86 +209,6 @@ impl Runner {
     }
 }
 
-impl Saga {
-    fn after_authorisation(&mut self, answered: Result<Standing, payment::Error>) -> Input {
-        match answered {
-            Err(error @ (payment::Error::NotSent(_) | payment::Error::Refused(_))) => {
-                tracing::warn!(order = %self.order.id, %error, "a payment was not taken up");
-                Input::Refused
-            }
-            other => self.after_payment("authorise", other),
-        }
-    }
-
-    fn after_capture(&mut self, answered: Result<Standing, payment::Error>) -> Input {
-        match answered {
-            Err(error @ payment::Error::Refused(_)) => {
-                tracing::warn!(order = %self.order.id, %error, "what was set aside is not given");
-                Input::Refused
-            }
-            // It was set aside, so somebody has let it go meanwhile.
-            Ok(Standing::NeverPaid) => Input::Refunded,
-            Ok(Standing::Authorised { .. }) => {
-                self.unclear("capture", "what was set aside was not taken")
-            }
-            other => self.after_payment("capture", other),
-        }
-    }
-
-    fn after_question(&mut self, answered: Result<Standing, payment::Error>) -> Input {
-        match answered {
-            Ok(Standing::NeverPaid) => Input::NeverPaid,
-            other => self.after_payment("ask", other),
-        }
-    }
-
-    fn after_refund(&mut self, answered: Result<Standing, payment::Error>) -> Input {
-        match answered {
-            Ok(Standing::Refunded) => Input::Refunded,
-            Ok(Standing::NeverPaid | Standing::Declined) => Input::Done,
-            Ok(Standing::Pending) => Input::StillPending,
-            Ok(Standing::Authorised { .. } | Standing::Captured { .. }) => {
-                self.unclear("refund", "the provider says that it still has the money")
-            }
-            Err(error @ payment::Error::Refused(_)) => {
-                tracing::error!(order = %self.order.id, %error, "a refund is refused");
-                Input::Refused
-            }
-            Err(error) => self.unclear("refund", error),
-        }
-    }
-
-    fn after_payment(&mut self, step: &str, answered: Result<Standing, payment::Error>) -> Input {
-        match answered {
-            Ok(Standing::Authorised { payment_id }) => {
-                self.payment_id = payment_id;
-                Input::Authorised
-            }
-            Ok(Standing::Captured { payment_id }) => {
-                self.payment_id = payment_id;
-                Input::Captured
-            }
-            Ok(Standing::Declined) => Input::Declined,
-            Ok(Standing::Refunded) => Input::Refunded,
-            Ok(Standing::Pending) => Input::StillPending,
-            Ok(Standing::NeverPaid) => self.unclear(step, "the provider knows of no payment"),
-            Err(error) => self.unclear(step, error),
-        }
-    }
-
-    fn done_or_unclear<T, E: std::fmt::Display>(&self, step: &str, done: Result<T, E>) -> Input {
-        match done {
-            Ok(_) => Input::Done,
-            Err(error) => self.unclear(step, error),
-        }
-    }
-
-    fn unclear(&self, step: &str, error: impl std::fmt::Display) -> Input {
-        tracing::warn!(order = %self.order.id, step, %error, "a step of a saga is unclear");
-        Input::Unclear
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
@@ -348,8 +219,8 @@ mod tests {
     use crate::config::Config;
     use crate::events::refusals::Refusals;
     use crate::gateway::Gateway;
-    use crate::orders::Priced;
-    use crate::payment::Provider;
+    use crate::orders::{Order, Priced};
+    use crate::payment::{self, Provider, Standing};
     use crate::reconcile::Servers;
     use crate::reconcile::rebuilding::Rebuilder;
     use crate::store::Store;

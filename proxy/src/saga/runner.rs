@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::leases::Leases;
 use super::machine::{self, Answer, Effect, Found, Input, Reason, State, Step};
 use super::recovery::pause_ms;
+use super::run::Saga;
 use crate::config::{Config, Holds, Recovery};
 use crate::events::refusals::Refusals;
 use crate::gateway::Gateway;
@@ -71,22 +72,6 @@ pub struct Ending {
     pub answer: Answer,
     /// For an order refused for stock: what Redis said of each line, in the order's order.
     pub refused_lines: Vec<Outcome>,
-}
-
-/// What one saga carries from effect to effect.
-pub(super) struct Saga {
-    pub id: Uuid,
-    pub order: Order,
-    pub card: Option<String>,
-    pub key: Option<IdempotencyKey>,
-    pub is_held: bool,
-    pub lines: Vec<Outcome>,
-    pub payment_id: String,
-    /// How often recovery took the order up before this saga.
-    attempts: u32,
-    /// How it ended, as far as is known; for the count.
-    ending: metrics::Ending,
-    listener: Option<oneshot::Sender<Ending>>,
 }
 
 impl Runner {
@@ -251,23 +236,6 @@ impl Runner {
     }
 }
 
-impl Saga {
-    pub(super) fn of(order: Order) -> Self {
-        Self {
-            id: Uuid::now_v7(),
-            order,
-            card: None,
-            key: None,
-            is_held: false,
-            lines: Vec::new(),
-            payment_id: String::new(),
-            attempts: 0,
-            ending: metrics::Ending::Refused,
-            listener: None,
-        }
-    }
-}
-
 /// Nothing is held or written for an order that could not be paid.
 fn refused_at_once() -> oneshot::Receiver<Ending> {
     let (listener, ending) = oneshot::channel();
@@ -282,7 +250,8 @@ fn refused_at_once() -> oneshot::Receiver<Ending> {
 /// Leaves an order that cannot be read to an operator, so that it stops no other.
 pub(super) async fn unreadable(runner: &Runner, order: Uuid, error: store::Error) {
     tracing::error!(%order, %error, "an order cannot be read and is parked; see 'holdfast orders parked'");
-    if let Err(error) = runner.store.park_order(order, &error.to_string()).await {
+    let why = error.to_string();
+    if let Err(error) = answered(runner.store.park_order(order, &why)).await {
         tracing::warn!(%order, %error, "an order could not be parked; recovery tries again");
     }
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use self::decision::{Decision, Memory, decide, memory};
 use super::auth::Session;
-use super::{Answer, Body, Call, Kind, Problem, orders};
+use super::{Answer, Body, Call, Kind, Problem, order_answers};
 use crate::app::App;
 use crate::gateway::idempotency::{Marker, ScopedKey, StoredAnswer};
 use crate::orders::Status;
@@ -131,7 +131,7 @@ async fn answer_in_flight(
     };
     match order {
         Some(order) if order.status == Status::Confirmed && order.user_id == session.owner => {
-            orders::tell_again(&order)
+            order_answers::tell_again(&order)
         }
         _ => Err(Problem::new(
             Kind::RequestInFlight,

@@ -6,11 +6,14 @@
 //! what is written already is found written.
 
 mod commit;
+mod new_orders;
 mod pieces;
 mod queue;
 mod record;
+mod sale;
 mod settle;
 pub mod sift;
+mod task;
 mod trouble;
 
 use std::sync::Arc;

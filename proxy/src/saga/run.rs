@@ -1,0 +1,71 @@
+//! One run of a saga, whoever runs it.
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::machine::Input;
+use super::runner::Ending;
+use crate::gateway::inventory::Outcome;
+use crate::orders::Order;
+use crate::store::committer::IdempotencyKey;
+use crate::telemetry::metrics;
+
+/// What one saga carries from effect to effect.
+pub struct Saga {
+    /// By which a repeated record knows its own.
+    pub id: Uuid,
+    /// The order, as it was when the run began.
+    pub order: Order,
+    /// What the buyer pays with; recovery and a cancellation have none.
+    pub card: Option<String>,
+    /// What makes the request recognisable when it comes again.
+    pub key: Option<IdempotencyKey>,
+    /// True when the units were held at checkout.
+    pub is_held: bool,
+    /// What Redis said of each line when they were reserved.
+    pub lines: Vec<Outcome>,
+    /// The provider's name for the payment, once it has one.
+    pub payment_id: String,
+    /// How often recovery took the order up before this saga.
+    pub attempts: u32,
+    /// How it ended, as far as is known; for the count.
+    pub ending: metrics::Ending,
+    /// Whoever asked, until they are told.
+    pub listener: Option<oneshot::Sender<Ending>>,
+}
+
+impl Saga {
+    /// A run that recovery or a cancellation begins.
+    pub fn of(order: Order) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            order,
+            card: None,
+            key: None,
+            is_held: false,
+            lines: Vec::new(),
+            payment_id: String::new(),
+            attempts: 0,
+            ending: metrics::Ending::Refused,
+            listener: None,
+        }
+    }
+
+    /// The input that the result of an effect is.
+    pub fn done_or_unclear<T, E: std::fmt::Display>(
+        &self,
+        step: &str,
+        done: Result<T, E>,
+    ) -> Input {
+        match done {
+            Ok(_) => Input::Done,
+            Err(error) => self.unclear(step, error),
+        }
+    }
+
+    /// The input after a failure, which is logged here and nowhere else.
+    pub fn unclear(&self, step: &str, error: impl std::fmt::Display) -> Input {
+        tracing::warn!(order = %self.order.id, step, %error, "a step of a saga is unclear");
+        Input::Unclear
+    }
+}

@@ -19,11 +19,9 @@ pub fn of(error: &Error) -> Trouble {
     use sqlx::Error as Driver;
     match error {
         Error::Unanswered => Trouble::Passing,
-        Error::Database(Driver::Database(_)) => match error.mysql_number() {
-            Some(1062) => Trouble::Duplicate,
-            Some(number) if !PASSING.contains(&number) => Trouble::OneOfThem,
-            _ => Trouble::Passing,
-        },
+        Error::Database(Driver::Database(_)) => {
+            error.mysql_number().map_or(Trouble::Passing, of_number)
+        }
         // The value itself cannot be sent or read.
         Error::Database(Driver::Encode(_) | Driver::Decode(_) | Driver::ColumnDecode { .. }) => {
             Trouble::OneOfThem
@@ -33,9 +31,17 @@ pub fn of(error: &Error) -> Trouble {
     }
 }
 
+fn of_number(number: u16) -> Trouble {
+    match number {
+        1062 => Trouble::Duplicate,
+        number if PASSING.contains(&number) => Trouble::Passing,
+        _ => Trouble::OneOfThem,
+    }
+}
+
 /// Errors of the server's state, not of what it was given. A lock that stays locked (1205) is not
 /// among them: it concerns the orders of one row.
-const PASSING: [u16; 17] = [
+const PASSING: [u16; 18] = [
     1021, // disk full
     1030, // the storage engine failed, which a full disk can mean
     1037, // out of memory
@@ -53,6 +59,7 @@ const PASSING: [u16; 17] = [
     1792, // read only transaction
     1836, // read only mode
     1927, // the connection was killed
+    4031, // MySQL ended the connection, which was silent for too long
 ];
 
 #[cfg(test)]
@@ -74,6 +81,19 @@ mod tests {
             sqlx::Error::Encode("too long".into()).into(),
         ] {
             assert_eq!(of(&lasting), Trouble::OneOfThem, "{lasting}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_itself_passes_and_of_a_row_does_not() {
+        // A deadlock, a killed connection, and one that MySQL found idle.
+        for number in [1213, 1927, 4031] {
+            assert_eq!(of_number(number), Trouble::Passing, "{number}");
+        }
+        assert_eq!(of_number(1062), Trouble::Duplicate);
+        // A value that is too long, and a lock that one row's orders wait for.
+        for number in [1406, 1205] {
+            assert_eq!(of_number(number), Trouble::OneOfThem, "{number}");
         }
     }
 }

@@ -103,11 +103,12 @@ impl<W: Work> Queue<W> {
     /// Has it written, and waits for room when the queue is full.
     pub async fn write(&self, request: W::Request) -> Result<W::Answer, Error> {
         let (waiting, answer) = waiting(request);
-        self.counted.queue_length.inc();
-        if self.sender.send(waiting).await.is_err() {
-            self.counted.queue_length.dec();
+        let Ok(room) = self.sender.reserve().await else {
             return Err(Error::Unanswered);
-        }
+        };
+        // Counted only now: who waits for room may give up.
+        self.counted.queue_length.inc();
+        room.send(waiting);
         answer.await.map_err(|_ended| Error::Unanswered)?
     }
 }

@@ -33,7 +33,7 @@ pub fn judge(evidence: &Evidence, at_rest: bool) -> Verdict {
     )];
     let moving = evidence.stocks.moving();
     if moving > 0 {
-        verdict.proof.push(format!(
+        verdict.not_judged.push(format!(
             "{moving} SKUs sold too fast to be compared; audit again at rest"
         ));
     }
@@ -120,9 +120,9 @@ mod tests {
         let verdict = judge(&evidence, false);
         assert!(verdict.is_sound());
         assert!(
-            verdict.proof[1].starts_with("1 SKUs sold too fast"),
+            verdict.not_judged[0].starts_with("1 SKUs sold too fast"),
             "{:?}",
-            verdict.proof
+            verdict.not_judged
         );
     }
 

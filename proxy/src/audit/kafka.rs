@@ -1,8 +1,8 @@
 //! The topic of events, read from its beginning to where it ended when MySQL was read. Nothing is
 //! committed: reading changes nothing for anybody else.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -47,12 +47,18 @@ impl Topic {
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create_with_context(Quiet)?;
         let metadata = consumer.fetch_metadata(Some(&config.topic), PATIENCE)?;
-        let topics = metadata.topics().iter();
-        let partitions = topics
-            .filter(|topic| topic.name() == config.topic)
-            .flat_map(|topic| topic.partitions())
-            .map(|partition| partition.id())
-            .collect();
+        let topic = metadata
+            .topics()
+            .iter()
+            .find(|topic| topic.name() == config.topic);
+        let partitions = match topic.map(|topic| (topic.error(), topic.partitions())) {
+            None => Vec::new(),
+            Some((None, partitions)) => partitions.iter().map(|one| one.id()).collect(),
+            Some((Some(error), _)) => match RDKafkaErrorCode::from(error) {
+                RDKafkaErrorCode::UnknownTopicOrPartition => Vec::new(),
+                code => return Err(KafkaError::MetadataFetch(code).into()),
+            },
+        };
         Ok(Self {
             consumer,
             name: config.topic.clone(),
@@ -73,50 +79,45 @@ impl Topic {
 
     /// Adds all events up to `last` to the evidence; those from `early` on are late.
     pub fn read(&self, early: &Ends, last: &Ends, evidence: &mut Evidence) -> Result<(), Error> {
-        evidence.events.horizon_ms = i64::MIN;
         let mut places = TopicPartitionList::new();
-        let mut left: HashMap<i32, i64> = HashMap::new();
-        let mut truncated: HashSet<i32> = HashSet::new();
-        for (partition, end) in &last.0 {
-            let (first, _) = self
-                .consumer
-                .fetch_watermarks(&self.name, *partition, PATIENCE)?;
-            if first > 0 {
-                evidence.events.removed += first.cast_unsigned();
-                truncated.insert(*partition);
-            }
-            if first < *end {
-                places.add_partition_offset(&self.name, *partition, Offset::Beginning)?;
-                left.insert(*partition, *end);
-            } else if first > 0 {
-                // All that was there is gone, and nobody can say how old it was.
-                evidence.events.horizon_ms = i64::MAX;
-            }
+        let mut left: HashMap<i32, Unread> = HashMap::new();
+        for (partition, end) in last.0.iter().filter(|(_, end)| **end > 0) {
+            places.add_partition_offset(&self.name, *partition, Offset::Beginning)?;
+            let (next, end) = (0, *end);
+            left.insert(*partition, Unread { next, end });
         }
         self.consumer.assign(&places)?;
+        let mut heard = Instant::now();
         while !left.is_empty() {
             let message = match self.consumer.poll(PATIENCE) {
                 Some(Ok(message)) => message,
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    left.remove(&partition);
+                    if let Some(unread) = left.remove(&partition) {
+                        let missing = unread.end - unread.next;
+                        evidence.events.skip(partition, missing, i64::MAX);
+                    }
                     continue;
                 }
-                // The consumer connects again by itself; a broker that stays away is told by None.
+                // The consumer connects again by itself, and says each time that it cannot.
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
-                ))) => continue,
+                ))) if heard.elapsed() < PATIENCE => continue,
                 Some(Err(error)) => return Err(error.into()),
                 None => return Err(Error::KafkaSilent(PATIENCE)),
             };
-            let (partition, offset) = (message.partition(), message.offset());
-            let Some(end) = left.get(&partition).copied() else {
+            heard = Instant::now();
+            let partition = message.partition();
+            let Some(unread) = left.get_mut(&partition) else {
                 continue;
             };
-            if offset < end {
-                if truncated.remove(&partition) {
-                    let first_ms = message.timestamp().to_millis().unwrap_or(i64::MAX);
-                    evidence.events.horizon_ms = evidence.events.horizon_ms.max(first_ms);
-                }
+            // What the topic skips, it has had: an idempotent producer leaves no gaps.
+            let time_ms = message.timestamp().to_millis().unwrap_or(i64::MAX);
+            let offset = message.offset().min(unread.end);
+            evidence
+                .events
+                .skip(partition, offset - unread.next, time_ms);
+            unread.next = offset + 1;
+            if offset < unread.end {
                 let early_end = early.0.get(&partition).copied().unwrap_or_default();
                 let place = if offset < early_end {
                     Place::Early
@@ -125,12 +126,18 @@ impl Topic {
                 };
                 add(&message, place, evidence);
             }
-            if offset + 1 >= end {
+            if unread.next >= unread.end {
                 left.remove(&partition);
             }
         }
         Ok(())
     }
+}
+
+/// What is still to be read of a partition.
+struct Unread {
+    next: i64,
+    end: i64,
 }
 
 fn add(message: &BorrowedMessage<'_>, place: Place, evidence: &mut Evidence) {
@@ -148,6 +155,7 @@ fn add(message: &BorrowedMessage<'_>, place: Place, evidence: &mut Evidence) {
             event_id,
             body: message.payload().unwrap_or_default(),
             place,
+            partition: message.partition(),
         }),
         _ => Err("it has no key, no ce_type or no ce_id".to_owned()),
     };

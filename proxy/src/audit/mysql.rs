@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Row};
 use uuid::Uuid;
 
 use super::Error;
-use super::evidence::events::{Message, Place};
+use super::evidence::events::{Message, OUTBOX, Place};
 use super::evidence::orders::{Line, Order, Outcome, Status};
 use super::evidence::stock::LogRow;
 use super::evidence::{Evidence, InFlight};
@@ -169,6 +169,7 @@ impl Snapshot {
                     .encode_lower(&mut Uuid::encode_buffer()),
                 body: row.try_get::<&str, _>(4)?.as_bytes(),
                 place: Place::Waiting,
+                partition: OUTBOX,
             });
             if let Err(problem) = added {
                 evidence

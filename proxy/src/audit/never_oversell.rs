@@ -11,9 +11,12 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     // Where a change was undone, its row is gone, and the balances around it skip its units. Only
     // its events tell of it.
     let undone = undone_changes(evidence);
+    let mut unchained = 0_u64;
     for (place, stock) in evidence.stocks.iter().enumerate() {
-        let skips = evidence.events.removed > 0 || undone.binary_search(&place).is_ok();
+        let may_be_undone = evidence.events.removed > 0;
+        let skips = may_be_undone || undone.binary_search(&place).is_ok();
         judge_log(stock, skips, &mut verdict);
+        unchained += u64::from(may_be_undone && stock.log.misstep.is_some());
         if let Some(ledger) = stock.ledger {
             judge_ledger(stock, ledger, &mut verdict);
         }
@@ -39,6 +42,13 @@ pub fn judge(evidence: &Evidence) -> Verdict {
                 .sum::<u64>()
         ),
     ];
+    if unchained > 0 {
+        verdict.not_judged.push(format!(
+            "whether each balance of {unchained} SKUs follows from the one before: a change may have \
+             been undone, and {}",
+            evidence.events.why_removed()
+        ));
+    }
     verdict
 }
 

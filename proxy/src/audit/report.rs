@@ -67,11 +67,18 @@ impl Display for Report {
             .filter(|verdict| !verdict.is_sound())
             .map(|verdict| format!("{} ({})", verdict.invariant, verdict.broken))
             .collect();
-        match (broken.is_empty(), self.moving_skus) {
-            (true, 0) => write!(formatter, "SOUND: every invariant holds"),
-            (true, moving) => write!(
+        let in_part: Vec<String> = self
+            .verdicts
+            .iter()
+            .filter(|verdict| !verdict.not_judged.is_empty())
+            .map(|verdict| verdict.invariant.to_string())
+            .collect();
+        match (broken.is_empty(), in_part.is_empty()) {
+            (true, true) => write!(formatter, "SOUND: every invariant holds"),
+            (true, false) => write!(
                 formatter,
-                "SOUND: no invariant is broken; D was not judged of {moving} SKUs"
+                "SOUND as far as it can be told: no invariant is broken, {} judged in part",
+                in_part.join(", ")
             ),
             (false, _) => write!(formatter, "BROKEN: {}", broken.join(", ")),
         }
@@ -96,6 +103,9 @@ fn tell(verdict: &Verdict, formatter: &mut Formatter<'_>) -> Result {
     }
     for breach in verdict.breaches.iter().take(SHOWN) {
         writeln!(formatter, "     {breach}")?;
+    }
+    for line in &verdict.not_judged {
+        writeln!(formatter, "     cannot be told: {line}")?;
     }
     let hidden = verdict.broken.saturating_sub(SHOWN as u64);
     if hidden > 0 {

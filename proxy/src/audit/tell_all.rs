@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::evidence::Evidence;
-use super::evidence::events::{Event, Kind, Place};
+use super::evidence::events::{Event, Kind, OUTBOX, Place};
 use super::evidence::orders::{Order, Outcome, Status};
 use super::evidence::stock::{Adjustment, Logged};
 use super::verdict::Verdict;
@@ -13,11 +13,13 @@ use super::verdict::Verdict;
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::new('E', "tell all");
     let events = &evidence.events;
-    let mut repeated = 0;
+    let (mut repeated, mut forgotten) = (0, 0_u64);
     for (place, order) in evidence.orders.iter().enumerate() {
         let told = each_once(order.id, events.of(place), &mut verdict);
         repeated += events.of(place).len() - told.len();
-        judge_order(evidence, order, &told, &mut verdict);
+        judge_places(order.id, events.of(place), &mut verdict);
+        let missed = judge_order(evidence, order, &told, &mut verdict);
+        forgotten += u64::from(missed > 0);
     }
     let mut refusals = 0_u64;
     for (id, all) in events.of_strangers(evidence.orders.len()) {
@@ -25,14 +27,16 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         repeated += all.len() - told.len();
         refusals += u64::from(judge_stranger(evidence, id, &told, &mut verdict));
     }
+    let mut forgotten_changes = 0_u64;
     for ((sku, id), change) in &evidence.stocks.adjustments {
-        judge_adjustment(
+        let is_told = judge_adjustment(
             evidence,
             &evidence.stocks.at(*sku).name,
             id,
             change,
             &mut verdict,
         );
+        forgotten_changes += u64::from(!is_told);
     }
     for (sku, id) in &events.stock_reordered {
         let says = format!("its change '{id}' was told after a later one");
@@ -44,18 +48,20 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     verdict.proof = vec![
         format!(
             "{} orders, each told by exactly its events, in their order: {} in Kafka, {} in the outbox, {repeated} of them twice",
-            evidence.orders.len(),
+            evidence.orders.len() as u64 - forgotten,
             events.in_kafka,
             evidence.in_flight.events,
         ),
         format!(
             "{} changes of stock and {refusals} refusals told",
-            evidence.stocks.adjustments.len()
+            evidence.stocks.adjustments.len() as u64 - forgotten_changes
         ),
     ];
-    if events.removed > 0 {
-        verdict.proof.push(format!(
-            "Kafka has removed {} old messages; what is as old as these was checked as far as it is still there",
+    if forgotten + forgotten_changes > 0 {
+        verdict.not_judged.push(format!(
+            "whether all was told of {forgotten} orders and {forgotten_changes} changes of stock, because {}: \
+             Kafka has removed {} messages; what is left of them was checked",
+            events.why_removed(),
             events.removed
         ));
     }
@@ -78,15 +84,34 @@ fn each_once<'a>(order: Uuid, events: &'a [Event], verdict: &mut Verdict) -> Vec
     once
 }
 
-fn judge_order(evidence: &Evidence, order: &Order, told: &[&Event], verdict: &mut Verdict) {
+/// Kafka keeps the order of one partition, and nobody that of two.
+fn judge_places(order: Uuid, events: &[Event], verdict: &mut Verdict) {
+    let mut places = events.iter().map(|event| event.partition);
+    let mut in_kafka = places.by_ref().filter(|place| *place != OUTBOX);
+    if let Some(first) = in_kafka.next()
+        && let Some(other) = in_kafka.find(|place| *place != first)
+    {
+        let says = format!("its events are in the partitions {first} and {other}");
+        verdict.breach_of_order("in_two_partitions", order, says);
+    }
+}
+
+/// Answers how many of its first events Kafka may have removed.
+fn judge_order(
+    evidence: &Evidence,
+    order: &Order,
+    told: &[&Event],
+    verdict: &mut Verdict,
+) -> usize {
     let reason = evidence.orders.reason(order);
     let wanted = wanted_events(order, reason, was_returned(evidence, order));
     // Of an order that is this old, Kafka may have removed the first events.
-    let may_miss = match order.created_ms <= evidence.events.horizon_ms {
+    let may_miss = match order.created_ms <= evidence.events.horizon_ms(told) {
         true => wanted.len(),
         false => 0,
     };
-    if !(0..=may_miss).any(|missed| is_told(&wanted, missed, told)) {
+    let missed = (0..=may_miss).find(|missed| is_told(&wanted, *missed, told));
+    if missed.is_none() {
         let (kind, says) = difference(&wanted, told);
         verdict.breach_of_order(kind, order.id, format!("it is {}: {says}", order.status));
     }
@@ -105,6 +130,7 @@ fn judge_order(evidence: &Evidence, order: &Order, told: &[&Event], verdict: &mu
             verdict.breach_of_order("wrong_event", order.id, says);
         }
     }
+    missed.unwrap_or_default()
 }
 
 /// True when `told` is `wanted` without its first `missed`, and what follows then happened after
@@ -244,14 +270,15 @@ fn judge_stranger(evidence: &Evidence, id: Uuid, told: &[&Event], verdict: &mut 
     false
 }
 
-/// A change is told once; one that was undone, by the change and its opposite.
+/// A change is told once; one that was undone, by the change and its opposite. Answers whether
+/// that can be told.
 fn judge_adjustment(
     evidence: &Evidence,
     sku: &str,
     id: &str,
     change: &Adjustment,
     verdict: &mut Verdict,
-) {
+) -> bool {
     // A return is told by its order's OrderCancelled.
     let is_told = |logged: &&Logged| !logged.is_return;
     let wanted = change.logged.as_ref().filter(is_told);
@@ -260,11 +287,12 @@ fn judge_adjustment(
     let before = change.told.iter().filter(|told| !told.is_late);
     let before: i64 = before.map(|told| told.delta).sum();
     let is_old = match change.logged {
-        Some(logged) => logged.created_ms <= evidence.events.horizon_ms,
+        Some(logged) => logged.created_ms <= evidence.events.horizon_ms(&[]),
         None => evidence.events.removed > 0,
     };
-    if all == wanted || before == wanted || is_old {
-        return;
+    let is_told = all == wanted || before == wanted;
+    if is_told || is_old {
+        return is_told;
     }
     let deltas: Vec<i64> = change.told.iter().map(|told| told.delta).collect();
     let (kind, says) = match (change.logged, deltas.is_empty()) {
@@ -285,6 +313,7 @@ fn judge_adjustment(
         ),
     };
     verdict.breach_of_sku(kind, sku, says);
+    true
 }
 
 #[cfg(test)]
@@ -369,8 +398,22 @@ mod tests {
     }
 
     #[test]
+    fn events_of_one_order_in_two_partitions_are_found() {
+        let second = with(SALE, |events| events[4].partition = 1);
+        assert_eq!(second, [("in_two_partitions", 1)]);
+        let repeated = with(SALE, |events| {
+            let mut again = events[0];
+            again.partition = 1;
+            events.push(again);
+        });
+        assert_eq!(repeated, [("in_two_partitions", 1)]);
+    }
+
+    #[test]
     fn an_event_may_wait_in_the_outbox() {
-        let wait = |events: &mut Vec<Event>| events[4].place = Place::Waiting;
+        let wait = |events: &mut Vec<Event>| {
+            (events[4].place, events[4].partition) = (Place::Waiting, OUTBOX);
+        };
         assert_eq!(with(SALE, wait), []);
     }
 
@@ -458,16 +501,25 @@ mod tests {
 
     #[test]
     fn what_kafka_removed_for_its_age_is_not_missed_and_the_rest_is() {
-        let without = |count: usize, horizon_ms: i64| {
+        let without = |count: usize, partition: i32, horizon_ms: i64| {
             let mut evidence = sample::sound();
-            evidence.events.horizon_ms = horizon_ms;
-            evidence.events.removed = count as u64;
+            evidence.events.skip(partition, count as i64, horizon_ms);
             evidence.events.all_mut().drain(..count);
-            judge(&evidence).broken
+            let verdict = judge(&evidence);
+            (verdict.broken, verdict.not_judged.join("; "))
         };
-        assert_eq!(without(2, 1000), 0);
-        assert_eq!(without(5, 1000), 0);
-        assert_eq!(without(2, 999), 1);
+        for count in [2, 5] {
+            let (broken, not_judged) = without(count, 0, 1000);
+            assert_eq!(broken, 0);
+            let wanted = "of 1 orders and 0 changes of stock, because the topic begins at 1970-01-01T00:00:01Z";
+            assert!(not_judged.contains(wanted), "{not_judged}");
+        }
+        assert_eq!(without(2, 0, 999).0, 1);
+        // Another partition's messages are no excuse, unless nothing says which one it was in.
+        assert_eq!(without(2, 1, i64::MAX).0, 1);
+        let (broken, not_judged) = without(5, 1, i64::MAX);
+        assert_eq!(broken, 0);
+        assert!(not_judged.contains("nothing is left"), "{not_judged}");
         let gap = with(SALE, |events| _ = events.remove(3));
         assert_eq!(gap, [("missing_event", 1)]);
     }

@@ -15,6 +15,8 @@ pub struct Verdict {
     pub name: &'static str,
     /// What was checked and found so.
     pub proof: Vec<String>,
+    /// What cannot be told, and why.
+    pub not_judged: Vec<String>,
     /// How often it is broken.
     pub broken: u64,
     /// Each breach, the first thousand of them.
@@ -43,6 +45,7 @@ impl Verdict {
             invariant,
             name,
             proof: Vec::new(),
+            not_judged: Vec::new(),
             broken: 0,
             breaches: Vec::new(),
         }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::Evidence;
@@ -23,10 +25,11 @@ pub struct Events {
     last_told: HashMap<usize, i64>,
     /// Messages in Kafka.
     pub in_kafka: u64,
-    /// Messages that Kafka has removed, for they were old.
+    /// Messages that Kafka has removed, for they were old or because later ones have their key.
     pub removed: u64,
-    /// Events of what was recorded before may have been removed. Unix ms; `i64::MIN` when none was.
-    pub horizon_ms: i64,
+    /// Where each partition begins that has had messages removed, Unix ms; `i64::MAX` when it is
+    /// empty.
+    horizons_ms: HashMap<i32, i64>,
 }
 
 /// One event of an order.
@@ -42,11 +45,16 @@ pub struct Event {
     pub is_of_another: bool,
     /// The number of its `reason`'s word.
     pub reason: u16,
+    /// The partition of the topic that it is in; [`OUTBOX`] when it waits.
+    pub partition: i32,
     /// Its `ce_id`, hashed.
     pub id: u64,
     /// Its content, hashed.
     pub digest: u64,
 }
+
+/// The partition of what is in none yet.
+pub const OUTBOX: i32 = -1;
 
 /// Where an event was found. MySQL was read after the first of these was there and before the
 /// second was.
@@ -107,6 +115,8 @@ pub struct Message<'a> {
     pub body: &'a [u8],
     /// Where it was found.
     pub place: Place,
+    /// Its partition; [`OUTBOX`] when it waits.
+    pub partition: i32,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +165,7 @@ impl Evidence {
             reason: self
                 .orders
                 .number(body.reason.as_deref().unwrap_or_default()),
+            partition: message.partition,
             id: hash(&message.event_id),
             digest: hash(&(message.event_type, message.body)),
         };
@@ -224,6 +235,36 @@ impl Evidence {
 }
 
 impl Events {
+    /// Kafka has removed so many messages of a partition before one of this time, Unix ms.
+    pub fn skip(&mut self, partition: i32, messages: i64, time_ms: i64) {
+        if messages > 0 {
+            self.removed += messages.cast_unsigned();
+            let horizon_ms = self.horizons_ms.entry(partition).or_insert(i64::MIN);
+            *horizon_ms = time_ms.max(*horizon_ms);
+        }
+    }
+
+    /// Events of what was recorded before this may have been removed, Unix ms; those of one order
+    /// are all in the partition of any of them.
+    pub fn horizon_ms(&self, told: &[&Event]) -> i64 {
+        let known = told.iter().find(|event| event.partition != OUTBOX);
+        let horizon_ms = match known {
+            Some(event) => self.horizons_ms.get(&event.partition),
+            None => self.horizons_ms.values().max(),
+        };
+        horizon_ms.copied().unwrap_or(i64::MIN)
+    }
+
+    /// Why events may be missing, for people.
+    pub fn why_removed(&self) -> String {
+        let horizon_ms = i128::from(self.horizon_ms(&[]));
+        let begins = OffsetDateTime::from_unix_timestamp_nanos(horizon_ms * 1_000_000);
+        match begins.ok().and_then(|time| time.format(&Rfc3339).ok()) {
+            Some(time) => format!("the topic begins at {time}"),
+            None => "nothing is left in a partition of the topic".to_owned(),
+        }
+    }
+
     /// To be called when all are there: puts those of one order side by side, in their order.
     pub fn sort(&mut self) {
         self.all.sort_by_key(|event| event.order);

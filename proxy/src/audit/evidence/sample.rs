@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::events::{Message, Place};
+use super::events::{Message, OUTBOX, Place};
 use super::orders::{Hold, Line, Order, Outcome, Status};
 use super::stock::{Comparison, Ledger, LogRow};
 use super::{Evidence, HoldId, LiveHold};
@@ -89,7 +89,6 @@ pub fn sound() -> Evidence {
     evidence.in_flight.orders = 1;
     evidence.in_flight.held_units = 4;
     evidence.acknowledged = vec![SALE, TAKEN_BACK];
-    evidence.events.horizon_ms = i64::MIN;
     tell_everything(&mut evidence);
     evidence.events.sort();
     evidence
@@ -158,6 +157,7 @@ pub fn tell_at(evidence: &mut Evidence, order: Uuid, event_type: &str, reason: &
         event_id: &format!("{key}-{event_type}"),
         body: body.as_bytes(),
         place,
+        partition: if place == Place::Waiting { OUTBOX } else { 0 },
     };
     evidence.add_event(message).expect("an event");
 }
@@ -173,6 +173,7 @@ pub fn tell_stock(evidence: &mut Evidence, sku: &str, adjustment_id: &str, delta
         event_id: &format!("{adjustment_id}-{delta}"),
         body: body.as_bytes(),
         place: Place::Early,
+        partition: 0,
     };
     evidence.add_event(message).expect("an event");
 }

@@ -4,7 +4,7 @@
 //! The disk is a small tmpfs, which takes a privilege that few have: without it the test says so and is skipped.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -51,8 +51,12 @@ impl Disk {
     fn fill(&self) -> Result<()> {
         let mut file = File::create(self.ballast())?;
         let block = vec![b'x'; 64 * 1024];
-        while file.write_all(&block).is_ok() {}
-        Ok(())
+        loop {
+            match file.write_all(&block) {
+                Err(full) if full.kind() == ErrorKind::StorageFull => return Ok(()),
+                written => written?,
+            }
+        }
     }
 
     fn make_room(&self) -> Result<()> {
@@ -125,7 +129,13 @@ async fn orders_wait_for_room_on_the_disk_of_the_database() -> Result<()> {
     disk.make_room()?;
     // A server that gave up is started again, as its supervisor would.
     wait::until("MariaDB to start", PATIENCE, || {
-        Ok(stack.mysql.start_again().ok())
+        let started = stack.mysql.start_again();
+        started
+            .as_ref()
+            .err()
+            .iter()
+            .for_each(|error| eprintln!("not yet: {error:#}"));
+        Ok(started.ok())
     })?;
     let mut acknowledged: Vec<String> = Vec::new();
     for (buyer, (sold, key)) in buyers.iter().zip(stopped) {

@@ -41,6 +41,10 @@ async fn nothing_is_lost_or_oversold_whatever_is_killed() -> Result<()> {
     let report = faults::run(&plan).await?;
     eprintln!("{}", report.text());
     ensure!(report.costs.len() == plan.faults, "faults are missing");
+    ensure!(
+        report.costs.iter().any(|cost| cost.settled.is_some()),
+        "nobody has seen the orders in flight settled"
+    );
     ensure!(report.replays > 0, "the sheet was not replayed to its end");
     ensure!(
         !report.rush.sold.is_empty() && report.rush.sold_out > 0,

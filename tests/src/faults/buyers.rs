@@ -168,9 +168,8 @@ fn is_replayed(reply: &Reply) -> bool {
 impl Buyer {
     /// One purchase of one or two hot things, in one of the ways that there are.
     async fn purchase(&mut self) -> Result<()> {
-        let began = Instant::now();
         let (ending, sent) = match self.random.below(10) {
-            0 => (self.hang_up().await, began),
+            0 => self.hang_up().await,
             1 => self.hold_and_pay().await,
             _ => self.order().await,
         };
@@ -200,8 +199,8 @@ impl Buyer {
         }
     }
 
-    /// Sends an order, hangs up at a random instant, and does not come back.
-    async fn hang_up(&mut self) -> Ending {
+    /// Sends an order, hangs up at a random instant, and does not come back unless it was answered before.
+    async fn hang_up(&mut self) -> (Ending, Instant) {
         let (body, key) = self.wish();
         let url = self.random.pick(&self.crowd.urls).clone();
         let request = self
@@ -211,9 +210,12 @@ impl Buyer {
         let request = request.header("Idempotency-Key", key).json(&body);
         let instant = self.random.time(Duration::ZERO, Duration::from_millis(60));
         self.crowd.accounts.attempt();
+        let sent = Instant::now();
         // Dropping the request closes its connection.
-        let _ = timeout(instant, send(request)).await;
-        Ending::HungUp
+        match timeout(instant, send(request)).await {
+            Ok(Ok(reply)) if !says_nothing(&reply) => self.ending(Ok(Told { reply, sent })).await,
+            _ => (Ending::HungUp, sent),
+        }
     }
 
     /// Holds at checkout, sometimes asks for more time, and then pays or gives the units back.

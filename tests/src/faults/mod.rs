@@ -127,7 +127,8 @@ async fn run_with(plan: &Plan, costs: &mut Vec<Cost>) -> Result<Report> {
 
     let rush = crowd.accounts.totals();
     ensure!(rush.odd.is_empty(), "odd answers: {:#?}", rush.odd);
-    let replayed = replay::acknowledged(&orders);
+    let replayed = replay::acknowledged(&orders)?;
+    ensure!(!replayed.is_empty(), "the replay was told of no order");
     crowd.accounts.acknowledge(&replayed)?;
     let mut known = Known {
         sold: rush.sold.clone(),

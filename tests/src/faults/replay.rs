@@ -10,6 +10,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::data::{self, Home};
 use crate::proxy::binary;
+use crate::wait;
+
+/// A whole sheet in the middle of faults; a replay that hangs is given up after it.
+const LONGEST_REPLAY: Duration = Duration::from_secs(3600);
 
 /// The sheet that is replayed: `HOLDFAST_RETAIL`, the Online Retail file, where there is one.
 pub fn given_sheet() -> Option<PathBuf> {
@@ -56,15 +60,11 @@ impl Replay {
         let mut whole = 0;
         loop {
             let mut replay = self.start()?;
-            let ended = loop {
-                if let Some(status) = replay.try_wait()? {
-                    break Some(status);
-                }
-                if whole > 0 && is_over.load(Ordering::Relaxed) {
-                    break None;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            };
+            let ended = wait::until("the replay to end", LONGEST_REPLAY, || {
+                let ended = replay.try_wait()?.map(Some);
+                let may_be_killed = whole > 0 && is_over.load(Ordering::Relaxed);
+                Ok(ended.or(may_be_killed.then_some(None)))
+            })?;
             match ended {
                 Some(status) => {
                     let told = fs::read_to_string(&self.log).unwrap_or_default();
@@ -100,10 +100,15 @@ impl Replay {
 }
 
 /// The ids in a file of `--orders`.
-pub fn acknowledged(orders: &Path) -> Vec<String> {
-    let text = fs::read_to_string(orders).unwrap_or_default();
-    let ids = text.lines().filter_map(|line| line.split(',').nth(1));
-    ids.map(str::to_owned).collect()
+pub fn acknowledged(orders: &Path) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(orders).with_context(|| format!("cannot read {}", orders.display()))?;
+    let id = |line: &str| {
+        let id = line.split(',').nth(1);
+        id.map(str::to_owned)
+            .with_context(|| format!("'{line}' names no order"))
+    };
+    text.lines().map(id).collect()
 }
 
 fn tail(text: &str) -> String {

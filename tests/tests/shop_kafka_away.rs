@@ -1,16 +1,22 @@
 //! Kafka is away: orders go on, their events wait, and arrive when a broker appears.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use holdfast_tests::books::{self, Expected};
 use holdfast_tests::saga_events::EventReader;
 use holdfast_tests::shop::{GOOD_CARD, Shop};
-use holdfast_tests::stack::{Stack, StackOptions};
+use holdfast_tests::stack::{PARTITIONS, Stack, StackOptions};
+use holdfast_tests::wait;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use sqlx::{Connection, MySqlConnection};
 
 const SKU: &str = "TEA-CADDY";
 const STOCKED: i64 = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_orders_sold_without_kafka_arrive_when_it_comes_and_comes_back() -> Result<()> {
@@ -47,11 +53,48 @@ async fn events_of_orders_sold_without_kafka_arrive_when_it_comes_and_comes_back
         books::settle(&stack, &reader, SKU, &expected, &mut seen).await?;
     }
 
-    holdfast_tests::wait::until_async(
-        "the outbox to be empty",
-        Duration::from_secs(30),
-        || async { Ok((waiting(&stack).await? == 0).then_some(())) },
-    )
+    until_relayed(&stack).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_deleted_and_made_again_takes_events_again() -> Result<()> {
+    let stack = Stack::start(StackOptions::default())?;
+    let shop = Shop::of(&stack.proxy);
+    buy_three(&shop, &mut Expected::default()).await?;
+    until_relayed(&stack).await?;
+
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", stack.kafka.brokers());
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    for deleted in admin
+        .delete_topics(&[stack.topic()], &AdminOptions::new())
+        .await?
+    {
+        ensure!(deleted.is_ok(), "{deleted:?}");
+    }
+    let mut expected = Expected::default();
+    buy_three(&shop, &mut expected).await?;
+    stack.kafka.create_topic(stack.topic(), PARTITIONS)?;
+    buy_three(&shop, &mut expected).await?;
+    until_relayed(&stack).await?;
+
+    let reader = EventReader::from_start(stack.kafka.brokers(), stack.topic())?;
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    wait::until("the events of six orders", PATIENCE, || {
+        if let Some(event) = reader.next(Duration::from_millis(100))? {
+            told.entry(event.key).or_default().push(event.event_type);
+        }
+        let mut orders = expected.sold.iter().map(|order| told.get(order));
+        Ok(orders
+            .all(|told| told.is_some_and(|told| *told == books::SOLD))
+            .then_some(()))
+    })
+}
+
+async fn until_relayed(stack: &Stack) -> Result<()> {
+    wait::until_async("the outbox to be empty", PATIENCE, || async {
+        Ok((waiting(stack).await? == 0).then_some(()))
+    })
     .await
 }
 

@@ -253,6 +253,7 @@ fn spawn(command: Command) -> Result<Child> {
         let (sender, receiver) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
             for (mut command, reply) in receiver {
+                // Who asked waits for the answer, and is there to take it.
                 let _ = reply.send(command.spawn());
             }
         });

@@ -62,6 +62,12 @@ pub fn catalogue_of(skus: &[&str]) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Settings of the proxy, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`, as [`StackOptions::environment`] takes them.
+pub fn environment_of(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+    settings.iter().map(owned).collect()
+}
+
 /// A running shop. The fields are dropped in this order: the proxy first.
 #[derive(Debug)]
 pub struct Stack {
@@ -171,8 +177,7 @@ impl Stack {
     /// The same with further settings, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub fn another_proxy_with(&self, environment: &[(&str, &str)]) -> Result<Proxy> {
         let mut options = self.proxy_options.clone();
-        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
-        options.environment.extend(environment.iter().map(owned));
+        options.environment.extend(environment_of(environment));
         options.operator_token = Some(self.proxy.operator_token().to_owned());
         let proxy = Proxy::configure(options)?;
         proxy.start()?;

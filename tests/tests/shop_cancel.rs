@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use futures::future::{join, join_all, try_join_all};
 use holdfast_tests::books::{self, Books, Expected};
 use holdfast_tests::shop::{GOOD_CARD, Reply, SLOW_CARD, Shop, Shopper};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 use reqwest::Method;
@@ -36,9 +36,7 @@ fn start() -> Result<Stack> {
     ];
     Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&products)?),
-        environment: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        environment: environment_of(&settings),
         ..StackOptions::default()
     })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use holdfast_tests::shop::{GOOD_CARD, Reply, Shop, Shopper, lines, send};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, webhook_url};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of, webhook_url};
 use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
@@ -90,12 +90,11 @@ static STACK: LazyLock<Stack> = LazyLock::new(|| {
 });
 
 fn start(skus: &[&str], environment: &[(&str, &str)]) -> Result<Stack> {
-    let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
     Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(skus)?),
         webhooks: true,
-        environment: environment.iter().map(owned).collect(),
+        environment: environment_of(environment),
         ..StackOptions::default()
     })
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::{join, try_join_all};
 use holdfast_tests::books::{self, Expected};
 use holdfast_tests::shop::{GOOD_CARD, SLOW_CARD, Shop, Shopper};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -47,9 +47,7 @@ fn start() -> Result<Stack> {
     ];
     Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&products)?),
-        environment: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        environment: environment_of(&settings),
         ..StackOptions::default()
     })
 }

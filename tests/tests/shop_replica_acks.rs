@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use holdfast_tests::redis::{Redis, RedisOptions};
 use holdfast_tests::shop::{GOOD_CARD, Shop, Shopper, lines};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 use reqwest::Method;
@@ -20,13 +20,10 @@ async fn a_hold_counts_only_when_a_replica_has_it() -> Result<()> {
     let stack = Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(&["ALONE", "HELD", "STOPPED", "RUSH"])?),
-        environment: vec![
-            ("HOLDFAST_REDIS__REPLICA_ACKS".into(), "1".into()),
-            (
-                "HOLDFAST_REDIS__REPLICA_ACKS_TIMEOUT_MS".into(),
-                "300".into(),
-            ),
-        ],
+        environment: environment_of(&[
+            ("HOLDFAST_REDIS__REPLICA_ACKS", "1"),
+            ("HOLDFAST_REDIS__REPLICA_ACKS_TIMEOUT_MS", "300"),
+        ]),
         ..StackOptions::default()
     })?;
     let shop = Shop::of(&stack.proxy);

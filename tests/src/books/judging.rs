@@ -1,16 +1,8 @@
-//! The books of one SKU: what MySQL, Redis and Kafka each say of it once the shop is at rest, and whether they agree.
-//!
-//! Read from the servers themselves, not through the proxy, and judged by a pure function that knows none of its code.
+//! Whether the books agree with what is expected and with each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use sqlx::{Connection, MySqlConnection, Row};
-use uuid::Uuid;
-
-use crate::saga_events::{EventReader, SagaEvent};
-use crate::stack::Stack;
+use super::{Books, Expected, Ledger, OrderRow};
 
 /// The events of an order that was sold, in their order.
 pub const SOLD: [&str; 5] = [
@@ -25,112 +17,7 @@ const BEGUN: [&str; 3] = ["SagaStarted", "InventoryReserved", "OrderCreated"];
 /// The events of an order that was refused for stock: no other ones, because nothing else happened.
 pub const REFUSED: [&str; 2] = ["SagaStarted", "OrderCancelled"];
 
-/// How long the last steps of a sale, and its events, may take after the buyer's answer.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-
-/// What the buyers and the operator know: the other side of the books.
-#[derive(Debug, Clone, Default)]
-pub struct Expected {
-    /// Units that the operator put in.
-    pub stocked: i64,
-    /// Orders that were answered 201.
-    pub sold: BTreeSet<String>,
-    /// How many were answered 409, out of stock.
-    pub refused: usize,
-    /// How many were answered with neither, or not at all: each of them may have been sold, and none half.
-    pub unanswered: usize,
-}
-
-/// What the systems say.
-#[derive(Debug, Clone, Default)]
-pub struct Books {
-    /// `products.stock`.
-    pub stock: i64,
-    /// Each order in MySQL with the SKU.
-    pub orders: BTreeMap<String, OrderRow>,
-    /// How the payment of each order with the SKU stands, where there is one.
-    pub payments: BTreeMap<String, String>,
-    /// INV.GET's `on_hand`, `held` and `sold`.
-    pub ledger: Ledger,
-    /// The events of each order with the SKU, by order id, as they arrived.
-    pub events: BTreeMap<String, Vec<SagaEvent>>,
-}
-
-/// An order as its row says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OrderRow {
-    /// `PENDING`, `CONFIRMED`, `CANCELLED` …
-    pub status: String,
-    /// Why it was called off.
-    pub reason: Option<String>,
-    /// Whether it was sold, now or before it was cancelled.
-    pub was_sold: bool,
-    /// Units of the SKU.
-    pub units: i64,
-}
-
-/// What Redis says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Units not yet sold.
-    pub on_hand: i64,
-    /// Units in live holds.
-    pub held: i64,
-    /// Units sold.
-    pub sold: i64,
-}
-
-impl Expected {
-    /// So many units put in, these orders sold, so many refused, and no request without an answer.
-    pub fn of(stocked: i64, sold: &[&str], refused: usize) -> Expected {
-        Expected {
-            stocked,
-            sold: sold.iter().map(|id| (*id).to_owned()).collect(),
-            refused,
-            unanswered: 0,
-        }
-    }
-}
-
 impl Books {
-    /// Reads them. The events are those of `events`, so that one reader serves many SKUs.
-    pub async fn read(stack: &Stack, sku: &str, events: &[SagaEvent]) -> Result<Books> {
-        let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
-        let stock = sqlx::query_scalar("SELECT stock FROM products WHERE sku = ?")
-            .bind(sku)
-            .fetch_one(&mut mysql)
-            .await?;
-        let rows = sqlx::query(
-            "SELECT id, status, reason, quantity, outcome FROM orders JOIN order_lines l ON l.order_id = id \
-             LEFT JOIN hold_outcomes h ON h.order_id = id WHERE sku = ?",
-        )
-        .bind(sku)
-        .fetch_all(&mut mysql)
-        .await?;
-        let mut orders = BTreeMap::new();
-        for row in rows {
-            let id = Uuid::from_slice(row.try_get("id")?)?.to_string();
-            let outcome: Option<String> = row.try_get("outcome")?;
-            let row = OrderRow {
-                status: row.try_get("status")?,
-                reason: row.try_get("reason")?,
-                was_sold: outcome.as_deref() == Some("COMMITTED"),
-                units: row.try_get("quantity")?,
-            };
-            orders.insert(id, row);
-        }
-        let events = of_sku(events, sku);
-        let mut payments = stack.payment.all().await?;
-        payments.retain(|id, _| orders.contains_key(id) || events.contains_key(id));
-        Ok(Books {
-            stock,
-            orders,
-            payments,
-            ledger: ledger(stack, sku)?,
-            events,
-        })
-    }
-
     /// Everything in which the books do not agree with what is expected or with each other; none when all is well.
     pub fn faults(&self, expected: &Expected) -> Vec<String> {
         let mut faults = Vec::new();
@@ -272,83 +159,12 @@ pub fn wanted_events(order: Option<&OrderRow>, payment: Option<&str>) -> Vec<&'s
     events
 }
 
-/// [`settle`] for one SKU with a reader of its own, which reads the topic from its start.
-pub async fn audit(stack: &Stack, sku: &str, expected: &Expected) -> Result<Books> {
-    let reader = EventReader::from_start(stack.kafka.brokers(), stack.topic())?;
-    settle(stack, &reader, sku, expected, &mut Vec::new()).await
-}
-
-/// Reads the books until they are in order: the last step of a sale (confirming the hold in Redis) and the way of the
-/// events to Kafka come after the buyer's answer. When the deadline passes, the error lists the faults that remain.
-pub async fn settle(
-    stack: &Stack,
-    reader: &EventReader,
-    sku: &str,
-    expected: &Expected,
-    seen: &mut Vec<SagaEvent>,
-) -> Result<Books> {
-    let started = Instant::now();
-    loop {
-        // Waits a little for events, and so is also the pause between two looks.
-        seen.extend(drain(reader)?);
-        let books = Books::read(stack, sku, seen).await?;
-        let faults = books.faults(expected);
-        if faults.is_empty() {
-            return Ok(books);
-        }
-        if started.elapsed() > SETTLED_WITHIN {
-            bail!("the books of {sku} do not agree: {faults:#?}");
-        }
-    }
-}
-
-/// What has arrived by now.
-fn drain(reader: &EventReader) -> Result<Vec<SagaEvent>> {
-    let mut events = Vec::new();
-    while let Some(event) = reader.next(Duration::from_millis(50))? {
-        events.push(event);
-    }
-    Ok(events)
-}
-
-/// The ledger of a SKU, by INV.GET.
-pub fn ledger(stack: &Stack, sku: &str) -> Result<Ledger> {
-    let fields: Option<BTreeMap<String, i64>> = redis::cmd("INV.GET")
-        .arg(format!("inv:{{{sku}}}"))
-        .query(&mut stack.redis.connection()?)?;
-    let fields = fields.with_context(|| format!("Redis has no stock of {sku}"))?;
-    let field = |name: &str| {
-        fields
-            .get(name)
-            .copied()
-            .with_context(|| format!("INV.GET has no {name}"))
-    };
-    Ok(Ledger {
-        on_hand: field("on_hand")?,
-        held: field("held")?,
-        sold: field("sold")?,
-    })
-}
-
-/// The events of orders with a line of this SKU, by order.
-fn of_sku(events: &[SagaEvent], sku: &str) -> BTreeMap<String, Vec<SagaEvent>> {
-    let mut orders: BTreeMap<String, Vec<SagaEvent>> = BTreeMap::new();
-    for event in events {
-        let lines = event.body["lines"].as_array();
-        if lines.is_some_and(|lines| lines.iter().any(|line| line["sku"] == sku)) {
-            orders
-                .entry(event.key.clone())
-                .or_default()
-                .push(event.clone());
-        }
-    }
-    orders
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::Value;
+
+    use super::*;
+    use crate::saga_events::SagaEvent;
 
     fn confirmed(id: &str) -> (String, OrderRow) {
         let order = OrderRow {

@@ -10,6 +10,7 @@ use crate::servers::redis::Call;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Its members are named for what they are.
 #[allow(missing_docs)]
 pub enum Action {
     /// Time passes.

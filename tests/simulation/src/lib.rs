@@ -11,6 +11,7 @@ mod action;
 mod alike;
 mod books;
 mod checks;
+mod checks_at_rest;
 pub mod controls;
 mod dice;
 mod history;

@@ -177,7 +177,7 @@ impl World {
             Some((sent_ms, _)) if sent_ms + LONGEST_ON_THE_WAY_MS < self.now_ms => {}
             Some((_, Message::Redis(call))) => {
                 self.excuse_undone(&call);
-                self.on_redis(&call).ok();
+                let _unheard = self.on_redis(&call);
             }
             Some((_, Message::Provider(request))) => {
                 self.on_provider(request);

@@ -153,7 +153,7 @@ impl World {
         match fault {
             Fault::Lost | Fault::NotSent | Fault::Refused => None,
             Fault::ReplyLost | Fault::Again => {
-                self.on_redis(&call).ok();
+                let _unheard = self.on_redis(&call);
                 None
             }
             Fault::Late => {

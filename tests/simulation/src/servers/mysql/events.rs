@@ -14,6 +14,7 @@ pub enum Key {
 
 /// `ce_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// docs/events.md says what each is.
 #[allow(missing_docs)]
 pub enum EventType {
     SagaStarted,

@@ -2,15 +2,17 @@
 //! environment (`HOLDFAST_<SECTION>__<KEY>`), and checked whole before a port is bound.
 
 mod check;
+mod secrets;
 mod sections;
 
 use std::path::Path;
 
 use serde::Deserialize;
 
+pub use secrets::Secret;
 pub use sections::{
     Admin, Auth, Cart, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql, Orders,
-    Payment, Reconcile, Recovery, Redis, Secret, Session,
+    Payment, Reconcile, Recovery, Redis, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.

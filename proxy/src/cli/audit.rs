@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use uuid::Uuid;
 
+use super::output::say;
 use crate::audit::{self, Demands};
 use crate::config::Config;
 
@@ -63,9 +64,9 @@ async fn look(config: &Config, options: &Options) -> anyhow::Result<bool> {
     };
     let report = audit::run(config, demands).await?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say(serde_json::to_string_pretty(&report)?)?;
     } else {
-        println!("{report}");
+        say(&report)?;
     }
     Ok(report.sound)
 }

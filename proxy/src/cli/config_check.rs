@@ -1,17 +1,19 @@
 //! `holdfast config check`
 
+use super::output::say;
 use crate::config::Config;
 
 /// A configuration that could not be used has been refused before this runs.
-pub(super) fn run(config: &Config) {
-    println!(
+pub(super) fn run(config: &Config) -> std::io::Result<()> {
+    say(format_args!(
         "the configuration is sound: API on {}, admin on {}",
         config.http.listen, config.admin.listen
-    );
+    ))?;
     if config.auth.operator_token.is_none() {
-        println!("note: without auth.operator_token_file nobody can set stock over HTTP");
+        say("note: without auth.operator_token_file nobody can set stock over HTTP")?;
     }
     if config.http.plain_http_cookies {
-        println!("note: http.plain_http_cookies is for development; behind TLS leave it out");
+        say("note: http.plain_http_cookies is for development; behind TLS leave it out")?;
     }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use super::output::say;
 use crate::config::Config;
 use crate::store::{MIGRATIONS, Store};
 
@@ -10,9 +11,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     store.migrate().await.context(
         "the migrations stopped (mysql.url); what was applied stays, and the command may be repeated",
     )?;
-    println!(
-        "the database has all {} migrations",
-        MIGRATIONS.iter().count()
-    );
+    let count = MIGRATIONS.iter().count();
+    say(format_args!("the database has all {count} migrations"))?;
     Ok(())
 }

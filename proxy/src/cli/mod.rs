@@ -9,6 +9,7 @@ mod import;
 mod migrate;
 mod orders;
 mod outbox;
+mod output;
 mod parked;
 mod reconcile;
 mod replay;
@@ -130,7 +131,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
             Command::Migrate => migrate::run(&config).await?,
             Command::Config {
                 command: ConfigCommand::Check,
-            } => config_check::run(&config),
+            } => config_check::run(&config)?,
             Command::Import(options) => import::run(&config, &options).await?,
             Command::Replay(options) => replay::run(&config, &options).await?,
             Command::Events {

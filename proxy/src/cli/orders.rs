@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::output::say;
 use super::parked::{ListOptions, moment, retry_each};
 use super::servers;
 use crate::config::Config;
@@ -63,8 +64,7 @@ pub(super) async fn run(config: &Config, command: &Command) -> anyhow::Result<()
         }),
         Command::Retry(options) if options.all => {
             let retried = store.retry_parked(None).await?;
-            println!("{retried} orders go on");
-            Ok(())
+            Ok(say(format_args!("{retried} orders go on"))?)
         }
         Command::Retry(options) => {
             let retry = async |order: &Uuid| store.retry_parked(Some(*order)).await;

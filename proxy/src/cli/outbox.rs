@@ -5,6 +5,7 @@ use std::fmt;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::output::say;
 use super::parked::{ListOptions, moment, retry_each};
 use super::servers;
 use crate::config::Config;
@@ -60,8 +61,7 @@ pub(super) async fn run(config: &Config, command: &Command) -> anyhow::Result<()
             parked: store.parked_events(options.limit).await?,
         }),
         Command::Retry(options) if options.all => {
-            println!("{}", told(store.retry_all_parked_events().await?));
-            Ok(())
+            Ok(say(told(store.retry_all_parked_events().await?))?)
         }
         Command::Retry(options) => {
             let retry = async |key: &String| store.retry_parked_events(key).await;

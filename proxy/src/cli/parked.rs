@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::output::say;
 use crate::store::Error;
 
 // No docstring: clap would take it for that of the command that the options are flattened into.
@@ -27,9 +28,9 @@ impl ListOptions {
     /// Prints `list` as text or as JSON.
     pub(super) fn print(&self, list: &(impl Serialize + Display)) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", serde_json::to_string(list)?);
+            say(serde_json::to_string(list)?)?;
         } else {
-            println!("{list}");
+            say(list)?;
         }
         Ok(())
     }
@@ -47,7 +48,7 @@ pub(super) async fn retry_each<N: Display>(
     for name in names {
         match retry(name).await? {
             0 => unknown.push(name.to_string()),
-            retried => println!("{name}: {}", told(retried)),
+            retried => say(format_args!("{name}: {}", told(retried)))?,
         }
     }
     if !unknown.is_empty() {

@@ -1,11 +1,13 @@
 //! `holdfast reconcile`
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
+use super::output::say;
 use super::servers;
 use crate::catalogue::Sku;
 use crate::catalogue::stock_change::deliver_unacknowledged;
@@ -73,15 +75,15 @@ async fn compare(config: &Config, options: Options) -> anyhow::Result<Sum> {
     if options.sku.is_empty() {
         let mut walk = Walk::default();
         while let Some(report) = walk.next(servers, task).await? {
-            sum.add(&report, options.json);
+            sum.add(&report, options.json)?;
         }
     } else {
         for skus in options.sku.chunks(PAGE as usize) {
             let report = reconcile(servers, skus.to_vec(), task).await?;
-            sum.add(&report, options.json);
+            sum.add(&report, options.json)?;
         }
     }
-    sum.print(options.json);
+    sum.print(options.json)?;
     Ok(sum)
 }
 
@@ -98,31 +100,33 @@ async fn refuse_unknown(store: &Store, skus: &[Sku]) -> anyhow::Result<()> {
 
 impl Sum {
     /// Adds a page, and prints what is wrong there.
-    fn add(&mut self, report: &Report, json: bool) {
+    fn add(&mut self, report: &Report, json: bool) -> io::Result<()> {
         self.compared += report.compared;
         for finding in &report.findings {
             self.wrong += 1;
             self.fixed += u64::from(finding.fixed);
             if json {
-                println!("{}", json!(finding));
+                say(json!(finding))?;
             } else {
-                println!("{finding}");
+                say(finding)?;
             }
         }
         self.moving += report.moving.len() as u64;
         for sku in &report.moving {
             if json {
-                println!("{}", json!({ "sku": sku, "compared": false }));
+                say(json!({ "sku": sku, "compared": false }))?;
             } else {
-                println!("{sku}: it changed all the while and was not compared");
+                say(format_args!(
+                    "{sku}: it changed all the while and was not compared"
+                ))?;
             }
         }
+        Ok(())
     }
 
-    fn print(&self, json: bool) {
+    fn print(&self, json: bool) -> io::Result<()> {
         if json {
-            println!("{}", json!(self));
-            return;
+            return say(json!(self));
         }
         let Self {
             compared,
@@ -130,9 +134,9 @@ impl Sum {
             fixed,
             moving,
         } = self;
-        println!(
+        say(format_args!(
             "{compared} products compared: {wrong} wrong, {fixed} of them fixed; \
              {moving} changed all the while and were not compared"
-        );
+        ))
     }
 }

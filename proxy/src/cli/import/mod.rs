@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
+use super::output::say;
 use super::servers;
 use crate::catalogue::stock_change::AdjustmentId;
 use crate::config::Config;
@@ -75,12 +76,12 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
     )?;
     loaded.settle(&goods, &mut account);
 
-    println!("import of {}", options.file.display());
-    print!(
-        "{}",
-        report::summary(&account, currency_of(&sheet, &options.currency))
-    );
-    print!("{}", tell(&loaded, loading.adjustment_id.as_str()));
+    say(format_args!(
+        "import of {}\n{}{}",
+        options.file.display(),
+        report::summary(&account, currency_of(&sheet, &options.currency)),
+        tell(&loaded, loading.adjustment_id.as_str()).trim_end(),
+    ))?;
     ensure!(
         account.gaps().is_empty(),
         "the account does not add up to the file; this is a fault of holdfast"

@@ -16,6 +16,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
+use super::output::say;
 use crate::config::Config;
 use crate::retail::account::{Fate, Outcome};
 use crate::retail::invoice::{Workload, gather};
@@ -155,8 +156,8 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
         malformed: &malformed,
     };
     match options.report {
-        ReportForm::Text => print!("{}", report.text()),
-        ReportForm::Json => println!("{}", report.json()),
+        ReportForm::Text => say(report.text().trim_end())?,
+        ReportForm::Json => say(report.json())?,
     }
     ensure!(
         account.gaps().is_empty(),

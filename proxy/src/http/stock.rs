@@ -36,9 +36,10 @@ pub async fn get(call: Call) -> Answer {
     let sku = call.sku()?;
     let stock = match call.app.gateway.stock(&sku).await? {
         Some(stock) => stock,
-        // A product that was never stocked.
-        None if call.app.store.product(&sku).await?.is_some() => Stock::default(),
-        None => return Err(unknown(&sku)),
+        None if call.app.store.product(&sku).await?.is_none() => return Err(unknown(&sku)),
+        // A product that was never stocked, or is sold out and forgotten.
+        None if call.app.store.unsold(&sku).await? == 0 => Stock::default(),
+        None => return Err(lost(&sku)),
     };
     json(StatusCode::OK, &Shown { sku: &sku, stock })
 }
@@ -92,6 +93,12 @@ fn answer(changed: Result<Adjusted, Refusal>) -> Answer {
 
 fn unknown(sku: &Sku) -> Problem {
     Problem::new(Kind::NotFound, format!("there is no product {sku}"))
+}
+
+/// Redis has lost the count, and the reconciler brings it back.
+fn lost(sku: &Sku) -> Problem {
+    let detail = format!("the stock of {sku} is not known at this moment; try again in a moment");
+    Problem::new(Kind::Unavailable, detail)
 }
 
 impl From<Refusal> for Problem {

@@ -241,6 +241,9 @@ async fn only_the_skus_that_were_named_are_compared() -> Result<()> {
 async fn a_buyer_of_lost_stock_waits_until_it_is_made_anew() -> Result<()> {
     let stack = stack(&["WANTED"])?;
     tell::<()>(&stack, &["DEL", &key("WANTED")])?;
+    let passer_by = Shop::of(&stack.proxy).guest().await?;
+    let shown = passer_by.get("/v1/stock/WANTED").await?;
+    assert_eq!((shown.status, shown.problem()), (503, "unavailable"));
     sold(&stack, "WANTED").await?;
     let Ledger { on_hand, held, .. } = ledger(&stack, "WANTED")?;
     assert_eq!((on_hand, held), (8, 0));

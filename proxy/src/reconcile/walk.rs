@@ -8,7 +8,7 @@ use super::decision::Decision;
 use super::look::{Depth, Sighting, look};
 use super::mending::mend;
 use super::report::{Finding, Report};
-use super::{Error, Servers};
+use super::{Error, Servers, answered};
 use crate::catalogue::Sku;
 
 /// SKUs to a page: what is kept in memory at once.
@@ -39,13 +39,17 @@ impl Walk {
     /// # Errors
     /// When a server is away. The same page is then the next one again.
     pub async fn next(&mut self, servers: &Servers, task: Task) -> Result<Option<Report>, Error> {
-        let skus = servers.store.sku_page(self.after.as_ref(), PAGE).await?;
-        let Some(last) = skus.last().cloned() else {
-            return Ok(None);
+        let page = async {
+            let skus = servers.store.sku_page(self.after.as_ref(), PAGE).await?;
+            let Some(last) = skus.last().cloned() else {
+                return Ok(None);
+            };
+            Ok(Some((last, reconcile(servers, skus, task).await?)))
         };
-        let report = reconcile(servers, skus, task).await?;
-        self.after = Some(last);
-        Ok(Some(report))
+        Ok(answered(page).await?.map(|(last, report)| {
+            self.after = Some(last);
+            report
+        }))
     }
 }
 
@@ -55,7 +59,7 @@ impl Walk {
 /// When a server is away.
 pub async fn reconcile(servers: &Servers, skus: Vec<Sku>, task: Task) -> Result<Report, Error> {
     let mut page = Page::default();
-    let mut left = page.glance(servers, skus, task).await?;
+    let mut left = page.glance(servers, &skus, task).await?;
     for _ in 0..LOOKS {
         if left.is_empty() {
             break;
@@ -78,24 +82,33 @@ struct Page {
 }
 
 impl Page {
-    /// The SKUs that are not right at first sight. A hold that Redis has lost and recovery has yet
-    /// to sell again does not show at a glance; when it is sold, all is well or it shows.
+    /// Those of `skus` that are not right at first sight. A hold that Redis has lost and recovery
+    /// has yet to sell again does not show at a glance; when it is sold, all is well or it shows.
     async fn glance(
         &mut self,
         servers: &Servers,
-        skus: Vec<Sku>,
+        skus: &[Sku],
         task: Task,
     ) -> Result<Vec<Sku>, Error> {
-        let every: Vec<&Sku> = skus.iter().collect();
-        let seen = look(servers, &every, Depth::Glance, task.orphan_age_ms).await?;
-        self.report.compared = seen.len() as u64;
-        let suspects = seen.into_iter().filter(|sighting| !sighting.is_right());
-        let mut suspects: Vec<Sku> = suspects.map(|sighting| sighting.sku).collect();
+        let skus: Vec<&Sku> = skus.iter().collect();
+        let seen = look(servers, &skus, Depth::Glance, task.orphan_age_ms).await?;
+        // The first glance is at all of them.
+        self.report.compared = self.report.compared.max(seen.len() as u64);
+        let mut suspects = Vec::new();
+        for sighting in seen {
+            if sighting.is_right() {
+                self.is_done(&sighting.sku);
+            } else {
+                suspects.push(sighting.sku);
+            }
+        }
         suspects.sort_unstable();
         Ok(suspects)
     }
 
-    /// Looks at `skus`, does what is to be done, and answers those that need another look.
+    /// Looks at `skus`, does what is to be done, and answers those that need another look. What was
+    /// put right is only glanced at, as everything was at first: a close look costs as much as there
+    /// are orders in flight.
     async fn look_closely(
         &mut self,
         servers: &Servers,
@@ -114,7 +127,10 @@ impl Page {
             }
         }
         mend(servers, &wrong).await?;
-        left.extend(wrong.into_iter().map(|sighting| sighting.sku));
+        let mended: Vec<Sku> = wrong.into_iter().map(|sighting| sighting.sku).collect();
+        if !mended.is_empty() {
+            left.extend(self.glance(servers, &mended, task).await?);
+        }
         tokio::time::sleep(PAUSE).await;
         Ok(left)
     }
@@ -130,10 +146,14 @@ impl Page {
             (None, Decision::Again) => return Seen::Unclear,
             (None, _) => {}
         }
+        self.is_done(sku);
+        Seen::Done
+    }
+
+    fn is_done(&mut self, sku: &Sku) {
         if let Some(finding) = self.findings.get_mut(sku) {
             finding.fixed = true;
         }
-        Seen::Done
     }
 }
 

@@ -62,27 +62,27 @@ impl Watch {
 
     async fn walk_while_locked(&self, mut lock: ReconcileLock) -> Result<Infallible, Error> {
         loop {
-            lock.check().await?;
+            lock.keep().await?;
             if self.rebuilder.servers.gateway.is_rebuilt().await? {
-                self.walk(Duration::from_millis(self.config.interval_ms))
-                    .await?;
+                let duration = Duration::from_millis(self.config.interval_ms);
+                self.walk(&mut lock, duration).await?;
             } else {
-                self.rebuild().await?;
+                self.rebuild(&mut lock).await?;
             }
         }
     }
 
     /// Walks as fast as it can, and notes that all stock is there.
-    async fn rebuild(&self) -> Result<(), Error> {
+    async fn rebuild(&self, lock: &mut ReconcileLock) -> Result<(), Error> {
         let begun = self.rebuilder.servers.gateway.begin_rebuilding().await?;
-        if let Walked::ToTheEnd = self.walk(Duration::ZERO).await? {
+        if let Walked::ToTheEnd = self.walk(lock, Duration::ZERO).await? {
             self.rebuilder.servers.gateway.end_rebuilding(begun).await?;
         }
         Ok(())
     }
 
     /// One walk that takes about `duration`.
-    async fn walk(&self, duration: Duration) -> Result<Walked, Error> {
+    async fn walk(&self, lock: &mut ReconcileLock, duration: Duration) -> Result<Walked, Error> {
         let started = Instant::now();
         let products = self.rebuilder.servers.store.product_count().await?;
         let pages = products.cast_unsigned().div_ceil(PAGE.into()).max(1);
@@ -95,10 +95,15 @@ impl Watch {
         loop {
             let begun = Instant::now();
             while begun.elapsed() < pause {
-                if self.loses_stock_within(pause - begun.elapsed()).await? {
+                if self
+                    .loses_stock_within(pause.saturating_sub(begun.elapsed()))
+                    .await?
+                {
                     return Ok(Walked::UntilALoss);
                 }
+                lock.keep().await?;
             }
+            lock.keep().await?;
             let Some(report) = walk.next(&self.rebuilder.servers, task).await? else {
                 break;
             };

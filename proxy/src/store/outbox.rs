@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{Error, Store};
 use crate::events::Event;
 
-/// After this long without a word from a relay the server ends its connection, and with it the
-/// lock, s. A relay that works is never silent for so long.
-const SILENCE_SECONDS: u32 = 10;
+/// After this long without a word from a relay or a reconciler the server ends its connection, and
+/// with it the lock, s. One that works is never silent for so long.
+pub(super) const SILENCE_SECONDS: u32 = 10;
 
 /// A row that waits for Kafka.
 #[derive(Debug, Clone)]

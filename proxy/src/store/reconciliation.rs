@@ -8,6 +8,8 @@ use sqlx::{Connection, MySql, QueryBuilder, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::outbox::SILENCE_SECONDS;
+use super::silence::answered;
 use super::{Error, Store};
 use crate::catalogue::Sku;
 use crate::orders::may_be_taken_again;
@@ -20,7 +22,8 @@ const IDS_AT_ONCE: usize = 1_000;
 type Snapshot<'c> = sqlx::Transaction<'c, MySql>;
 
 /// The right to reconcile: one proxy of a database has it at a time. Two would do no harm, only
-/// the work twice. It is a lock of the server (GET_LOCK), freed when the connection ends.
+/// the work twice. It is a lock of the server (GET_LOCK), freed when the connection ends, and the
+/// connection ends when nothing is heard on it: who stands still must not keep it.
 pub struct ReconcileLock {
     connection: PoolConnection<MySql>,
 }
@@ -28,13 +31,23 @@ pub struct ReconcileLock {
 impl Store {
     /// Takes the right to reconcile, unless another proxy has it.
     pub async fn lock_reconcile(&self) -> Result<Option<ReconcileLock>, Error> {
+        answered(self.try_lock_reconcile()).await
+    }
+
+    async fn try_lock_reconcile(&self) -> Result<Option<ReconcileLock>, Error> {
         let mut connection = self.pool.acquire().await?;
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT GET_LOCK(CONCAT('holdfast.reconcile.', DATABASE()), 0)")
-                .fetch_one(&mut *connection)
-                .await?;
         // A pooled connection would keep the lock after its return, so this one ends with it.
         connection.close_on_drop();
+        sqlx::query("SET SESSION wait_timeout = ?")
+            .bind(SILENCE_SECONDS)
+            .execute(&mut *connection)
+            .await?;
+        // A lock's name has at most 64 characters, and so has a database's.
+        let taken: Option<i64> = sqlx::query_scalar(
+            "SELECT GET_LOCK(CONCAT('holdfast.reconcile.', SHA1(DATABASE())), 0)",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
         Ok((taken == Some(1)).then_some(ReconcileLock { connection }))
     }
 
@@ -102,10 +115,13 @@ impl Store {
 }
 
 impl ReconcileLock {
-    /// Fails when the connection has ended, and the lock with it.
-    pub async fn check(&mut self) -> Result<(), Error> {
-        sqlx::query("DO 0").execute(&mut *self.connection).await?;
-        Ok(())
+    /// Keeps it. Fails when the connection has ended, and the lock with it.
+    pub async fn keep(&mut self) -> Result<(), Error> {
+        let word = async {
+            sqlx::query("DO 0").execute(&mut *self.connection).await?;
+            Ok(())
+        };
+        answered(word).await
     }
 }
 

@@ -1,10 +1,13 @@
 //! `holdfast reconcile`, and the servers behind it as they are seen from outside.
 
+use std::collections::HashMap;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use holdfast_tests::proxy::{Proxy, binary};
 use holdfast_tests::stack::Stack;
+use holdfast_tests::wait;
 use redis::{FromRedisValue, cmd};
 use serde_json::Value;
 use sqlx::{Connection, MySqlConnection};
@@ -78,6 +81,17 @@ pub fn tell<T: FromRedisValue>(stack: &Stack, words: &[&str]) -> Result<T> {
 /// The stock key of a SKU.
 pub fn key(sku: &str) -> String {
     format!("inv:{{{sku}}}")
+}
+
+/// Waits until a proxy has noted that all stock is there. It compares everything once when it finds a Redis that nobody
+/// has filled.
+pub fn is_filled(stack: &Stack, deadline: Duration) -> Result<()> {
+    wait::until("all stock to be there", deadline, || {
+        let marker: Option<HashMap<String, i64>> =
+            tell(stack, &["INV.GET", "inv:{rebuilt}:marker"])?;
+        Ok(marker.filter(|marker| marker["on_hand"] == 1))
+    })?;
+    Ok(())
 }
 
 /// One number out of MySQL.

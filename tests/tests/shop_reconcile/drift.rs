@@ -1,6 +1,5 @@
 //! Each kind of drift, made by hand.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -11,7 +10,7 @@ use holdfast_tests::wait;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::command::{key, number, quiet, reconcile, tell};
+use super::command::{is_filled, key, number, quiet, reconcile, tell};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -22,12 +21,7 @@ fn stack(skus: &[&str]) -> Result<Stack> {
         environment: quiet(),
         ..StackOptions::default()
     })?;
-    // A proxy compares everything once when it finds a Redis that it has never filled.
-    wait::until("the proxy's first comparison", PATIENCE, || {
-        let marker: Option<HashMap<String, i64>> =
-            tell(&stack, &["INV.GET", "inv:{rebuilt}:marker"])?;
-        Ok(marker.filter(|marker| marker["on_hand"] == 1))
-    })?;
+    is_filled(&stack, PATIENCE)?;
     Ok(stack)
 }
 

@@ -38,6 +38,8 @@ pub struct World {
     /// has not. Only an order whose hold is lost can do that: when it grows too old to be taken
     /// again, is given up, or is taken up again to be cancelled.
     pub is_outdated: bool,
+    /// How often the key was lost or made anew by others since the reconciler began to look.
+    upheavals: u32,
     /// What the reconciler did, and whether the count was as it had to be then.
     pub mended: Vec<(Decision, bool)>,
     /// Orphans that it ended.
@@ -56,6 +58,7 @@ impl World {
             replica: Redis::default(),
             look: Look::None,
             is_outdated: false,
+            upheavals: 0,
             decide,
             mended: Vec::new(),
             ended: 0,
@@ -70,7 +73,14 @@ impl World {
         self.take_step(step);
         let after = (self.seq(), self.expected());
         self.is_outdated |= before.0 == after.0 && before.1 != after.1;
-        self.is_outdated &= !matches!(self.look, Look::None);
+        self.upheavals += u32::from(before.0.is_some() != after.0.is_some());
+        // Another way may have led back to the same version: see [`Step::FailOver`].
+        if self.upheavals > 1 {
+            self.look = Look::None;
+        }
+        if matches!(self.look, Look::None) {
+            (self.is_outdated, self.upheavals) = (false, 0);
+        }
     }
 
     fn take_step(&mut self, step: &Step) {
@@ -86,6 +96,7 @@ impl World {
             Step::Acknowledge(number) => self.with_change(number, Self::acknowledge),
             Step::Wait(ms) => self.now_ms += ms,
             Step::Reconcile => self.reconcile(),
+            Step::ReconcileBeside => self.reconcile_beside(),
             Step::Replicate => self.replica = self.redis.clone(),
             // A ledger that has lost its last changes may come to the same version by another
             // way, so a look is not carried across; the shell's takes milliseconds.

@@ -43,6 +43,14 @@ impl World {
         };
     }
 
+    pub(super) fn reconcile_beside(&mut self) {
+        let begun = std::mem::take(&mut self.look);
+        for _ in 0..4 {
+            self.reconcile();
+        }
+        self.look = begun;
+    }
+
     pub(super) fn gate(&self) -> Option<Gate> {
         let ledger = self.redis.ledger.as_ref()?;
         let page = ledger.holds_page(None, 0, 10_000);
@@ -121,12 +129,16 @@ impl World {
                 only_if: Some(*seq as u64),
                 force: true,
             }),
-            Decision::Rebuild(rebuild) if self.redis.ledger.is_none() => {
-                self.set(rebuild.on_hand);
+            Decision::Rebuild(rebuild) => {
+                let is_lost = self.redis.ledger.is_none();
+                if is_lost {
+                    self.set(rebuild.on_hand);
+                }
+                // In one MULTI with INV.SET, which does not keep them back if somebody was faster.
                 for (order, quantity) in &rebuild.prepares {
                     self.tell(prepare(*order, *quantity));
                 }
-                Some(Word::Ok)
+                is_lost.then_some(Word::Ok)
             }
             _ => None,
         };

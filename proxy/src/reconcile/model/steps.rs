@@ -21,6 +21,8 @@ pub enum Step {
     Wait(u64),
     /// The reconciler takes its next step: looks at Redis, at MySQL, at Redis again, mends.
     Reconcile,
+    /// Another reconciler does all of it at once.
+    ReconcileBeside,
     /// A replica of Redis has come this far.
     Replicate,
     /// That replica takes over.
@@ -42,6 +44,7 @@ pub fn lossless() -> impl Strategy<Value = Step> {
         2 => (0..6usize).prop_map(Step::Acknowledge),
         1 => prop_oneof![1..1_000u64, 10_000..20_000u64, 1_000_000..4_000_000u64].prop_map(Step::Wait),
         12 => Just(Step::Reconcile),
+        1 => Just(Step::ReconcileBeside),
     ]
 }
 

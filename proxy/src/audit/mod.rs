@@ -12,6 +12,7 @@
 mod closer_look;
 mod converge;
 mod evidence;
+mod history;
 mod kafka;
 mod mysql;
 mod never_lose_a_sale;

@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::evidence::Evidence;
 use super::evidence::events::{Event, Kind, OUTBOX, Place};
-use super::evidence::orders::{Order, Outcome, Status};
+use super::evidence::orders::Order;
 use super::evidence::stock::{Adjustment, Logged};
+use super::history::{difference, is_told, may_follow, wanted_events};
 use super::verdict::Verdict;
 
 /// Judges what was told of each order, and of each change of stock.
@@ -133,112 +134,6 @@ fn judge_order(
     missed.unwrap_or_default()
 }
 
-/// True when `told` is `wanted` without its first `missed`, and what follows then happened after
-/// MySQL was read and may follow.
-fn is_told(wanted: &[Kind], missed: usize, told: &[&Event]) -> bool {
-    let wanted = &wanted[missed..];
-    let begins = told
-        .iter()
-        .map(|event| event.kind)
-        .take(wanted.len())
-        .eq(wanted.iter().copied());
-    let mut last = wanted.last().copied();
-    begins
-        && told[wanted.len()..].iter().all(|event| {
-            let follows = event.place == Place::Late && may_follow(last, event.kind);
-            last = Some(event.kind);
-            follows || missed > 0 && event.place == Place::Late
-        })
-}
-
-const BEGUN: [Kind; 3] = [
-    Kind::SagaStarted,
-    Kind::InventoryReserved,
-    Kind::OrderCreated,
-];
-
-/// The events that the order's history demands.
-fn wanted_events(order: &Order, reason: &str, was_returned: bool) -> Vec<Kind> {
-    let mut events = BEGUN.to_vec();
-    match order.outcome {
-        Some(Outcome::Committed) => {
-            events.extend([Kind::PaymentProcessed, Kind::OrderConfirmed]);
-            if was_returned {
-                events.push(Kind::OrderCancelled);
-            }
-        }
-        // One that was decided before it was recorded has no reason until it is called off.
-        Some(Outcome::Aborted) if !reason.is_empty() => {
-            if matches!(
-                reason,
-                "payment_declined" | "payment_failed" | "payment_timeout"
-            ) {
-                events.push(Kind::PaymentFailed);
-            }
-            events.push(Kind::InventoryReleased);
-            let ran_out = matches!(reason, "abandoned" | "payment_timeout" | "hold_expired");
-            events.push(match order.status {
-                Status::Cancelled => Kind::OrderCancelled,
-                Status::Expired => Kind::OrderExpired,
-                _ if ran_out => Kind::OrderExpired,
-                _ => Kind::OrderCancelled,
-            });
-        }
-        _ => {}
-    }
-    if order.status == Status::Refunded {
-        events.push(Kind::OrderRefunded);
-    }
-    events
-}
-
-fn was_returned(evidence: &Evidence, order: &Order) -> bool {
-    let lines = evidence.orders.lines(order);
-    lines.iter().any(|line| line.returned_rows > 0)
-}
-
-/// What may be told next of an order of which `last` was told last.
-fn may_follow(last: Option<Kind>, next: Kind) -> bool {
-    use Kind::{
-        InventoryReleased, InventoryReserved, OrderCancelled, OrderConfirmed, OrderCreated,
-        OrderExpired, OrderRefunded, PaymentFailed, PaymentProcessed, SagaStarted,
-    };
-    match last {
-        None => next == SagaStarted,
-        Some(SagaStarted) => matches!(next, InventoryReserved | OrderCancelled),
-        Some(InventoryReserved) => next == OrderCreated,
-        Some(OrderCreated) => matches!(next, PaymentProcessed | PaymentFailed | InventoryReleased),
-        Some(PaymentProcessed) => next == OrderConfirmed,
-        Some(PaymentFailed) => next == InventoryReleased,
-        Some(InventoryReleased) => matches!(next, OrderCancelled | OrderExpired),
-        Some(OrderConfirmed) => next == OrderCancelled,
-        Some(OrderCancelled | OrderExpired) => next == OrderRefunded,
-        Some(OrderRefunded | Kind::Unknown) => false,
-    }
-}
-
-fn difference(wanted: &[Kind], told: &[&Event]) -> (&'static str, String) {
-    let kinds: Vec<Kind> = told.iter().map(|event| event.kind).collect();
-    let missing: Vec<Kind> = wanted
-        .iter()
-        .filter(|kind| !kinds.contains(kind))
-        .copied()
-        .collect();
-    if !missing.is_empty() {
-        return (
-            "missing_event",
-            format!("{missing:?} is missing; told are {kinds:?}"),
-        );
-    }
-    if kinds.len() > wanted.len() {
-        return ("extra_event", format!("too much is told: {kinds:?}"));
-    }
-    (
-        "reordered_events",
-        format!("told in another order than it happened: {kinds:?}"),
-    )
-}
-
 /// Judges what was told of an order that MySQL does not have, and answers whether it is a refusal
 /// for stock: that has no row, and its two events may be lost.
 fn judge_stranger(evidence: &Evidence, id: Uuid, told: &[&Event], verdict: &mut Verdict) -> bool {
@@ -314,6 +209,11 @@ fn judge_adjustment(
     };
     verdict.breach_of_sku(kind, sku, says);
     true
+}
+
+fn was_returned(evidence: &Evidence, order: &Order) -> bool {
+    let lines = evidence.orders.lines(order);
+    lines.iter().any(|line| line.returned_rows > 0)
 }
 
 #[cfg(test)]

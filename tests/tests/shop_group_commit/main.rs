@@ -445,6 +445,26 @@ async fn a_server_that_hangs_and_one_that_is_killed_lose_and_double_nothing() ->
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_takes_the_skus_that_the_proxy_can_read_and_no_others() -> Result<()> {
+    let tables = Tables::with("skus", &[("A", 1), ("9.B_C-D", 1)]).await?;
+    let mut connection = tables.connect().await?;
+    for sku in ["", "a", "-A", "A B", "A/B", ".A", "A\n"] {
+        let inserted = sqlx::query(
+            "INSERT INTO products (sku, name, description, price, currency) VALUES (?, 'Thing', '', 10, 'GBP')",
+        )
+        .bind(sku)
+        .execute(&mut connection)
+        .await;
+        let refused = inserted.expect_err(sku).to_string();
+        assert!(
+            refused.contains("products_sku_readable"),
+            "{sku:?}: {refused}"
+        );
+    }
+    Ok(())
+}
+
 /// The control: each thing that a broken committer would leave is seen.
 #[tokio::test]
 async fn rows_that_do_not_agree_are_caught() -> Result<()> {

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 use crate::data::Home;
 use crate::ports;
@@ -114,6 +115,39 @@ impl Mysql {
     }
 }
 
+/// What a connection to the server is at.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection's id.
+    pub id: u64,
+    /// The database that it uses.
+    pub database: Option<String>,
+    /// The server's word for what it does, such as a lock that it waits for.
+    pub state: Option<String>,
+    /// The statement, if one runs.
+    pub statement: Option<String>,
+}
+
+/// All connections to the server that its user may see.
+///
+/// Not by `information_schema.processlist`: there MySQL fails over statements with an id's bytes in them.
+pub async fn sessions(connection: &mut MySqlConnection) -> Result<Vec<Session>> {
+    let rows = sqlx::raw_sql("SHOW FULL PROCESSLIST").fetch_all(connection);
+    let session = |row: &MySqlRow| -> Result<Session> {
+        let text = |column: &str| -> Result<Option<String>> {
+            let bytes: Option<Vec<u8>> = row.try_get_unchecked(column)?;
+            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        Ok(Session {
+            id: row.try_get_unchecked("Id")?,
+            database: text("db")?,
+            state: text("State")?,
+            statement: text("Info")?,
+        })
+    };
+    rows.await?.iter().map(session).collect()
+}
+
 fn launch(private: &Private) -> Result<Launch> {
     let home = private.server.home();
     let program = program();
@@ -132,6 +166,11 @@ fn launch(private: &Private) -> Result<Launch> {
             private.password
         ),
     )?;
+    let of_mysql: &[&str] = match is_mariadb(&program)? {
+        true => &[],
+        // Its second protocol would listen everywhere; a folder of the system's would have to be there.
+        false => &["--mysqlx=OFF", "--secure-file-priv=NULL"],
+    };
     Ok(Launch::new(program)
         .arg("--no-defaults")
         .args(run_as())
@@ -149,7 +188,8 @@ fn launch(private: &Private) -> Result<Launch> {
             "--max-connections=700",
             "--innodb-buffer-pool-size=268435456",
             "--skip-log-bin",
-        ]))
+        ])
+        .args(of_mysql))
 }
 
 /// `HOLDFAST_MYSQL_SERVER`, or Debian's MariaDB, which stands where only root's PATH looks.
@@ -171,8 +211,7 @@ fn create_data_folder(server: &OsString, home: &Home) -> Result<()> {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
-    let is_mariadb = version(server)?.contains("MariaDB");
-    let mut command = if is_mariadb {
+    let mut command = if is_mariadb(server)? {
         let mut command = Command::new("mariadb-install-db");
         command.args(["--no-defaults", "--skip-test-db"]);
         command
@@ -204,7 +243,7 @@ fn temporary_folder(home: &Home) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn version(server: &OsString) -> Result<String> {
+fn is_mariadb(server: &OsString) -> Result<bool> {
     let output = Command::new(server)
         .arg("--version")
         .stdin(Stdio::null())
@@ -215,7 +254,7 @@ fn version(server: &OsString) -> Result<String> {
                 server.to_string_lossy()
             )
         })?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).contains("MariaDB"))
 }
 
 /// As root the server wants to be told that this is meant.

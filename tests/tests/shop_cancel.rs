@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use futures::future::{join, join_all, try_join_all};
 use holdfast_tests::books::{self, Books, Expected};
+use holdfast_tests::mysql::sessions;
 use holdfast_tests::shop::{GOOD_CARD, Reply, SLOW_CARD, Shop, Shopper};
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
@@ -340,11 +341,13 @@ async fn lock_order(connection: &mut MySqlConnection, order: &str) -> Result<()>
 
 /// Waits until a cancellation waits for its order's row, which is locked.
 async fn wait_for_lock(stack: &Stack) -> Result<()> {
-    let query = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT status FROM orders %FOR UPDATE'";
     wait::until_async("the cancellation to be held up", PATIENCE, || async {
-        let mut mysql = mysql(stack).await?;
-        let waiting: i64 = sqlx::query_scalar(query).fetch_one(&mut mysql).await?;
-        Ok((waiting > 0).then_some(()))
+        let sessions = sessions(&mut mysql(stack).await?).await?;
+        let waits = sessions.iter().any(|session| {
+            let statement = session.statement.as_deref().unwrap_or_default();
+            statement.starts_with("SELECT status FROM orders ") && statement.ends_with("FOR UPDATE")
+        });
+        Ok(waits.then_some(()))
     })
     .await
 }

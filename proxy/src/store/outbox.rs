@@ -96,11 +96,12 @@ impl RelayConnection {
     /// True when this connection has the right to relay, which one of a database has at a time:
     /// a lock of the server (GET_LOCK), freed when the connection ends.
     pub async fn lock(&mut self) -> Result<bool, Error> {
-        // A lock's name has at most 64 characters, and so has a database's.
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT GET_LOCK(CONCAT('holdfast.relay.', SHA1(DATABASE())), 0)")
-                .fetch_one(&mut self.connection)
-                .await?;
+        // A lock's name has at most 64 characters, and so has a database's. MySQL 9 has no SHA1.
+        let taken: Option<i64> = sqlx::query_scalar(
+            "SELECT GET_LOCK(CONCAT('holdfast.relay.', LEFT(SHA2(DATABASE(), 256), 40)), 0)",
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
         Ok(taken == Some(1))
     }
 

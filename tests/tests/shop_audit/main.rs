@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::proxy;
 use holdfast_tests::shop::{GOOD_CARD, Shopper};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -33,9 +33,7 @@ fn start() -> Result<Stack> {
     ];
     Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&["LAMP", "MUG", "VASE"])?),
-        environment: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        environment: environment_of(&settings),
         ..StackOptions::default()
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use holdfast_tests::proxy::{Proxy, binary};
-use holdfast_tests::stack::Stack;
+use holdfast_tests::stack::{Stack, environment_of};
 use holdfast_tests::wait;
 use redis::{FromRedisValue, cmd};
 use serde_json::Value;
@@ -63,9 +63,7 @@ pub fn quiet() -> Vec<(String, String)> {
         ("HOLDFAST_RECOVERY__LEASE_MS", "1000"),
         ("HOLDFAST_RECONCILE__ORPHAN_AGE_MS", "3600000"),
     ];
-    settings
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+    environment_of(&settings)
 }
 
 /// Sends Redis a command by hand.

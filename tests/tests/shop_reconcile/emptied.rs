@@ -8,7 +8,7 @@ use futures::future::{join, try_join_all};
 use holdfast_tests::books::{Books, Expected};
 use holdfast_tests::saga_events::{EventReader, SagaEvent};
 use holdfast_tests::shop::Shop;
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 
 use super::buyers::Market;
@@ -42,9 +42,7 @@ async fn a_shop_whose_redis_is_emptied_goes_on_selling_rightly() -> Result<()> {
     ];
     let stack = Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&SKUS)?),
-        environment: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        environment: environment_of(&settings),
         ..StackOptions::default()
     })?;
     let shop = Shop::of(&stack.proxy);

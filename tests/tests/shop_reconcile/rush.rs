@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, ensure};
 use futures::future::{join, try_join_all};
 use holdfast_tests::shop::{DECLINED_CARD, GOOD_CARD, Shop};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use reqwest::Method;
 use serde_json::json;
 
@@ -26,9 +26,7 @@ async fn a_shop_that_loses_nothing_is_left_alone() -> Result<()> {
     let stack = Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(&SKUS)?),
-        environment: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        environment: environment_of(&settings),
         ..StackOptions::default()
     })?;
     let shop = Shop::of(&stack.proxy);

@@ -16,6 +16,9 @@ use crate::app::App;
 use crate::catalogue::Sku;
 use crate::store::committer::IdempotencyKey;
 
+/// The parameters of a path, by their names.
+pub type Parameters = Vec<(String, String)>;
+
 /// The request, the parameters of its path, and the application that serves it.
 pub struct Call {
     /// What every handler works with.
@@ -25,14 +28,14 @@ pub struct Call {
     /// The Idempotency-Key under which the request is done, if it has one.
     pub idempotency_key: Option<IdempotencyKey>,
     pub(super) session: OnceCell<Session>,
-    params: Vec<(String, String)>,
+    params: Parameters,
     body: Incoming,
     read: Option<Bytes>,
 }
 
 impl Call {
     /// A request whose path matched with `params`.
-    pub fn new(app: Arc<App>, head: Parts, params: Vec<(String, String)>, body: Incoming) -> Self {
+    pub fn new(app: Arc<App>, head: Parts, params: Parameters, body: Incoming) -> Self {
         Self {
             app,
             head,

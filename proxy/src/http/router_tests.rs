@@ -16,7 +16,7 @@ fn spelt_out(text: &str) -> BTreeSet<String> {
 }
 
 fn is_method(word: &str) -> bool {
-    ROUTES.iter().any(|(method, ..)| method.as_str() == word)
+    routes().iter().any(|route| route.method.as_str() == word)
 }
 
 /// As in `GET /v1/orders/{}`.
@@ -38,9 +38,9 @@ fn every_route_is_in_the_page_and_no_other() {
         .split_once("\n| call |")
         .expect("the table of all routes");
     let (contents, _) = contents.split_once("\n## ").expect("the rest of the page");
-    let routes = ROUTES
-        .iter()
-        .map(|(method, path, _)| without_names(&format!("{method} {path}")));
+    let routes = routes()
+        .into_iter()
+        .map(|route| without_names(&format!("{} {}", route.method, route.path)));
     let routes: BTreeSet<_> = routes.collect();
     assert_eq!(spelt_out(contents), routes);
     let unknown: Vec<_> = spelt_out(&page).difference(&routes).cloned().collect();
@@ -52,9 +52,9 @@ fn every_route_is_in_the_page_and_no_other() {
 #[test]
 fn every_row_of_the_table_finds_its_own_route() {
     let router = Router::new().expect("the table has no conflicts");
-    for (method, path, route) in ROUTES {
-        let (found, _) = router.find(method, path).expect("a path of the table");
-        assert_eq!(found, *route, "{method} {path}");
+    for Route { method, path, .. } in routes() {
+        let (found, _) = router.find(&method, path).expect("a path of the table");
+        assert_eq!((&found.method, found.path), (&method, path));
     }
 }
 
@@ -63,7 +63,8 @@ fn another_method_is_refused_with_those_that_are_taken() {
     let router = Router::new().expect("the table has no conflicts");
     let problem = router
         .find(&Method::PATCH, "/v1/cart")
-        .expect_err("no PATCH on carts");
+        .err()
+        .expect("no PATCH on carts");
     let response = problem.into_response();
     assert_eq!(response.status(), 405);
     assert_eq!(response.headers()[ALLOW], "GET, DELETE");
@@ -74,7 +75,7 @@ fn head_finds_what_get_finds() {
     let router = Router::new().expect("the table has no conflicts");
     let found = router.find(&Method::HEAD, "/v1/products");
     let (route, _) = found.expect("GET takes this path");
-    assert_eq!(route, Route::ListProducts);
+    assert_eq!((&route.method, route.path), (&Method::GET, "/v1/products"));
 }
 
 #[test]
@@ -82,6 +83,7 @@ fn an_unknown_path_is_not_found() {
     let router = Router::new().expect("the table has no conflicts");
     let problem = router
         .find(&Method::GET, "/v2/orders")
-        .expect_err("no such path");
+        .err()
+        .expect("no such path");
     assert_eq!(problem.kind(), Kind::NotFound);
 }

@@ -121,25 +121,33 @@ impl Call {
         })
     }
 
-    /// Refuses everybody but the operator.
-    pub fn operator(&self) -> Result<(), Problem> {
+    /// Refuses who has none of `roles`. The operator's token stands for every role.
+    pub async fn has_role(&self, roles: &[&str]) -> Result<(), Problem> {
+        if self.is_operator() {
+            return Ok(());
+        }
+        let session = self.session().await?;
+        let has_one = session
+            .touched
+            .roles
+            .split(',')
+            .any(|role| roles.contains(&role));
+        if has_one {
+            Ok(())
+        } else {
+            let detail = format!("this needs the role {}", roles.join(" or "));
+            Err(Problem::new(Kind::Forbidden, detail))
+        }
+    }
+
+    /// True for who shows the operator's token.
+    pub fn is_operator(&self) -> bool {
         let Some(expected) = &self.app.config.auth.operator_token else {
-            return Err(Problem::new(
-                Kind::Forbidden,
-                "this shop has no operator token; set auth.operator_token_file",
-            ));
+            return false;
         };
         let given = self.bearer().unwrap_or_default();
         // Equal time for every wrong token, so that it cannot be guessed byte by byte.
-        let matches: bool = given.as_bytes().ct_eq(expected.expose().as_bytes()).into();
-        if matches {
-            Ok(())
-        } else {
-            Err(Problem::new(
-                Kind::Forbidden,
-                "this needs the operator's bearer token",
-            ))
-        }
+        given.as_bytes().ct_eq(expected.expose().as_bytes()).into()
     }
 
     fn bearer(&self) -> Option<&str> {

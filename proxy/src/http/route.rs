@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use hyper::Method;
 
 use super::{Answer, Call, Problem, idempotency};
+use crate::people::{ADMIN, CUSTOMER, SUPPORT};
 
 type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>;
 
@@ -22,15 +23,19 @@ pub struct Route {
     handler: Handler,
 }
 
-/// Who may ask.
+/// Who may ask. Each of the later ones may ask whatever the earlier ones may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, with a session or without.
     Anyone,
     /// Whoever has a session, guests too.
-    Shopper,
-    /// Who shows the operator's token.
-    Operator,
+    Session,
+    /// Who has registered and logged in.
+    Customer,
+    /// Who helps customers.
+    Support,
+    /// Who runs the shop; the operator's token counts as one.
+    Admin,
 }
 
 impl Route {
@@ -56,8 +61,10 @@ impl Route {
     async fn admit(&self, call: &Call) -> Result<(), Problem> {
         match self.access {
             Access::Anyone => Ok(()),
-            Access::Shopper => call.session().await.map(drop),
-            Access::Operator => call.operator(),
+            Access::Session => call.session().await.map(drop),
+            Access::Customer => call.has_role(&[CUSTOMER, SUPPORT, ADMIN]).await,
+            Access::Support => call.has_role(&[SUPPORT, ADMIN]).await,
+            Access::Admin => call.has_role(&[ADMIN]).await,
         }
     }
 }

@@ -11,6 +11,10 @@ pub use email::{Email, InvalidEmail};
 pub const GUEST: &str = "guest";
 /// The role of somebody who has registered.
 pub const CUSTOMER: &str = "customer";
+/// The role of somebody who helps customers.
+pub const SUPPORT: &str = "support";
+/// The role of somebody who runs the shop.
+pub const ADMIN: &str = "admin";
 
 /// Somebody who has registered.
 #[derive(Clone, sqlx::FromRow)]

@@ -28,7 +28,7 @@ async fn only_the_operator_changes_stock() -> Result<()> {
                 .json(&body),
         )
         .await?;
-        assert_eq!(nobody.status, 403);
+        assert_eq!(nobody.status, 401);
     }
     assert_eq!(in_mysql("VIEW-1").await?, (10, vec![10]));
     assert_eq!(shop().stock("VIEW-1").await?["on_hand"], 10);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalogue::{Product, Sku, amount_minor};
@@ -9,7 +10,8 @@ use crate::catalogue::{Product, Sku, amount_minor};
 pub use crate::orders::{MAX_LINES, MAX_QUANTITY};
 
 /// A cart as its owner sees it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Cart")]
 pub struct PricedCart {
     /// By SKU.
     pub lines: Vec<PricedLine>,
@@ -21,7 +23,8 @@ pub struct PricedCart {
 }
 
 /// One line of a cart.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CartLine")]
 pub struct PricedLine {
     /// What.
     pub sku: Sku,
@@ -37,7 +40,7 @@ pub struct PricedLine {
 }
 
 /// What a line costs now.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Offer {
     /// What people call it.
     pub name: String,

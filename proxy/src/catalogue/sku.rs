@@ -6,9 +6,19 @@ use std::str::FromStr;
 /// A stock keeping unit: 1 to 64 of `A-Z 0-9 . _ -`, beginning with a letter or digit; lower
 /// case is read as upper case, so that `85123a` and `85123A` are one product.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))]
 pub struct Sku(String);
 
 /// The text is no SKU.

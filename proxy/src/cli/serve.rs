@@ -59,7 +59,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         admin_listener,
         stop_relay.clone(),
         drain_timeout,
-        move |request| admin::answer(admin_app.clone(), request),
+        move |_, request| admin::answer(admin_app.clone(), request),
     ));
     let api = tokio::spawn(server::serve(listener, app.clone(), router, stop.clone()));
 

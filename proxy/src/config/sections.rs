@@ -370,6 +370,16 @@ pub enum LogFormat {
 }
 
 impl Http {
+    /// The name of the session cookie. With TLS the browser itself refuses to let another host or
+    /// path set it (RFC 6265bis, 4.1.3.2).
+    pub fn session_cookie(&self) -> &'static str {
+        if self.plain_http_cookies {
+            "holdfast_session"
+        } else {
+            "__Host-holdfast_session"
+        }
+    }
+
     /// The deadline of one request.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)

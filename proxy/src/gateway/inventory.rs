@@ -66,7 +66,7 @@ pub struct Reservation {
 }
 
 /// The stock of one SKU as `INV.GET` shows it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Stock {
     /// Units in the house, not yet sold.
     pub on_hand: i64,

@@ -7,7 +7,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Body, Kind, Problem};
+use super::{Answer, Body, Kind, Problem, in_memory};
 use crate::app::App;
 use crate::telemetry::metrics;
 
@@ -54,7 +54,7 @@ async fn ready(app: &App) -> Answer {
 
 fn metrics(app: &App) -> Answer {
     let text = app.metrics.text().map_err(Problem::internal)?;
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(in_memory(text));
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static(metrics::CONTENT_TYPE),

@@ -7,11 +7,6 @@ use uuid::Uuid;
 use super::{Call, Kind, Problem};
 use crate::gateway::sessions::Touched;
 
-/// The name of the session cookie, and the attributes that go with it.
-pub const PLAIN_COOKIE: &str = "holdfast_session";
-/// With TLS the browser itself refuses to let another host or path set it (RFC 6265bis, 4.1.3.2).
-pub const HOST_COOKIE: &str = "__Host-holdfast_session";
-
 /// What a shopper shows: the session's id and the secret whose digest the session holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
@@ -71,13 +66,8 @@ impl Call {
     /// The token of the cookie, or of `Authorization: Bearer`.
     pub fn token(&self) -> Option<Token> {
         let bearer = self.bearer();
-        let cookie_name = if self.app.config.http.plain_http_cookies {
-            PLAIN_COOKIE
-        } else {
-            HOST_COOKIE
-        };
         bearer
-            .or_else(|| self.cookie(cookie_name))
+            .or_else(|| self.cookie(self.app.config.http.session_cookie()))
             .and_then(Token::parse)
     }
 

@@ -1,5 +1,6 @@
 //! One request on its way through a handler.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub struct Call {
     pub app: Arc<App>,
     /// Method, path and headers.
     pub head: Parts,
+    /// Who is at the other end of the connection: the client, or a balancer before it.
+    pub peer: SocketAddr,
     /// The Idempotency-Key under which the request is done, if it has one.
     pub idempotency_key: Option<IdempotencyKey>,
     pub(super) session: OnceCell<Session>,
@@ -35,10 +38,17 @@ pub struct Call {
 
 impl Call {
     /// A request whose path matched with `params`.
-    pub fn new(app: Arc<App>, head: Parts, params: Parameters, body: Incoming) -> Self {
+    pub fn new(
+        app: Arc<App>,
+        peer: SocketAddr,
+        head: Parts,
+        params: Parameters,
+        body: Incoming,
+    ) -> Self {
         Self {
             app,
             head,
+            peer,
             idempotency_key: None,
             session: OnceCell::new(),
             params,
@@ -75,14 +85,14 @@ impl Call {
         })
     }
 
-    /// A value of the query string, percent-decoded.
-    pub fn query(&self, name: &str) -> Option<String> {
-        let query = self.head.uri.query()?;
-        let pairs = reqwest::Url::parse(&format!("http://query/?{query}")).ok()?;
-        pairs
-            .query_pairs()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.into_owned())
+    /// The query string, as the members of `Q`; others are ignored.
+    pub fn asked<Q: DeserializeOwned>(&self) -> Result<Q, Problem> {
+        let query = self.head.uri.query().unwrap_or_default();
+        let pairs = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+        serde_path_to_error::deserialize(pairs).map_err(|error| {
+            let detail = format!("{}: {}", error.path(), error.inner());
+            Problem::new(Kind::InvalidValue, detail)
+        })
     }
 
     /// A header as text; one that is not ASCII counts as absent.

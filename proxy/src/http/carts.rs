@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -12,9 +13,12 @@ use crate::carts::{self, MAX_LINES, MAX_QUANTITY};
 use crate::catalogue::Sku;
 use crate::orders::Item;
 
-#[derive(Deserialize)]
+/// How many a cart's line shall have.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Quantity {
+pub struct Quantity {
+    /// From 1 to 1,000,000.
+    #[schemars(range(min = 1, max = MAX_QUANTITY))]
     quantity: i64,
 }
 

@@ -1,8 +1,8 @@
 //! `/v1/holds`: hold at checkout, pay later. A hold's id becomes the id of its order.
 
 use hyper::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::order_answers::{out_of_stock, tell, tell_again};
@@ -15,23 +15,41 @@ use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
 use crate::store::undo::Aborted;
 
-#[derive(Debug, Deserialize)]
+/// What is held, and for how long.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct HoldForm {
+pub struct HoldForm {
     items: Vec<Item>,
+    /// At most, and if left out, `holds.checkout_ttl_ms`.
     ttl_ms: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
+/// How long a hold shall last from now.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ExtendForm {
+pub struct ExtendForm {
+    /// At most `holds.checkout_ttl_ms`.
     ttl_ms: u64,
 }
 
-#[derive(Debug, Deserialize)]
+/// How a hold is paid for.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ConfirmForm {
+pub struct ConfirmForm {
     payment: PaymentForm,
+}
+
+/// A hold, and how it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Hold {
+    /// Becomes the id of its order.
+    hold_id: Uuid,
+    /// HELD, PREPARED, CONFIRMED, RELEASED or EXPIRED.
+    state: String,
+    /// When it ends by itself, ms since 1970; 0 where there is no deadline any more.
+    expires_at_ms: i64,
+    /// What is held, at the prices of when it was taken.
+    items: Vec<OrderLine>,
 }
 
 /// `POST /v1/holds`
@@ -65,7 +83,7 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     }
     json(
         StatusCode::CREATED,
-        &document(id, "HELD", deadline(&reservation.lines), &hold.priced.lines),
+        &document(id, "HELD", deadline(&reservation.lines), hold.priced.lines),
     )
 }
 
@@ -82,7 +100,7 @@ pub async fn get(call: Call) -> HttpAnswer {
         .ok_or_else(|| unknown(id))?;
     json(
         StatusCode::OK,
-        &document(id, &state.state, state.deadline_ms, &hold.priced.lines),
+        &document(id, &state.state, state.deadline_ms, hold.priced.lines),
     )
 }
 
@@ -102,7 +120,7 @@ pub async fn extend(mut call: Call) -> HttpAnswer {
     gateway.keep_hold(id, ttl_ms).await?;
     json(
         StatusCode::OK,
-        &document(id, "HELD", deadline(&outcomes), &hold.priced.lines),
+        &document(id, "HELD", deadline(&outcomes), hold.priced.lines),
     )
 }
 
@@ -223,6 +241,11 @@ fn deadline(outcomes: &[Outcome]) -> i64 {
         .unwrap_or_default()
 }
 
-fn document(id: Uuid, state: &str, expires_at_ms: i64, items: &[OrderLine]) -> serde_json::Value {
-    json!({ "hold_id": id, "state": state, "expires_at_ms": expires_at_ms, "items": items })
+fn document(hold_id: Uuid, state: &str, expires_at_ms: i64, items: Vec<OrderLine>) -> Hold {
+    Hold {
+        hold_id,
+        state: state.to_owned(),
+        expires_at_ms,
+        items,
+    }
 }

@@ -95,6 +95,21 @@ impl Kind {
         self.facts().0
     }
 
+    /// The problem's `type`: a reference to its page.
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.slug())
+    }
+
+    /// The HTTP status that it is answered with.
+    pub fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    /// What it is, in a few words.
+    pub fn title(self) -> &'static str {
+        self.facts().2
+    }
+
     /// Slug, status, title, and whether the same request may be sent again as it is.
     pub(super) fn facts(self) -> (&'static str, StatusCode, &'static str, bool) {
         use StatusCode as S;

@@ -4,9 +4,12 @@ pub mod admin;
 pub mod auth;
 pub mod call;
 pub mod carts;
+pub mod contract;
+pub mod documentation;
 pub mod holds;
 pub mod idempotency;
 pub mod kind;
+pub mod openapi;
 mod order_answers;
 pub mod orders;
 mod page;
@@ -21,8 +24,11 @@ pub mod stock;
 pub mod users;
 pub mod webhooks;
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -31,16 +37,21 @@ pub use call::Call;
 pub use kind::Kind;
 pub use problem::Problem;
 
-/// Every answer fits in memory.
-pub type Body = Full<Bytes>;
+/// What is answered: most often bytes in memory, sometimes a stream.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// What a handler returns.
 pub type Answer = Result<Response<Body>, Problem>;
 
+/// A body that is there at once.
+pub fn in_memory(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
 /// A JSON answer.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
-    let mut response = Response::new(Body::new(Bytes::from(body)));
+    let mut response = Response::new(in_memory(body));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -50,7 +61,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 
 /// An answer without a body.
 pub fn no_content() -> Answer {
-    let mut response = Response::new(Body::default());
+    let mut response = Response::new(in_memory(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::auth::Session;
 use super::idempotency::mismatch;
 use super::order_answers::{cannot_cancel, tell, tell_again};
-use super::page::page_limit;
+use super::page::Limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
 use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
@@ -20,19 +21,41 @@ use crate::saga::runner::{Ending, Purchase};
 use crate::store::committer::IdempotencyKey;
 
 /// How the buyer pays.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PaymentForm {
+#[schemars(rename = "Payment")]
+pub struct PaymentForm {
+    /// 1 to 64 characters.
     card: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// What is bought: `items`, or all that is in the cart.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct OrderForm {
+pub struct OrderForm {
     items: Option<Vec<Item>>,
+    /// True for all that is in the cart.
     #[serde(default)]
     cart: bool,
     payment: PaymentForm,
+}
+
+/// Which of the orders are asked for.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct OrderQuery {
+    #[serde(default)]
+    limit: Limit,
+    /// The list begins behind this order.
+    before: Option<Uuid>,
+}
+
+/// Some of the orders.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OrderPage {
+    /// The newest first.
+    orders: Vec<Order>,
+    /// The `before` of the next part; null at the end.
+    next: Option<Uuid>,
 }
 
 /// `POST /v1/orders`
@@ -91,26 +114,17 @@ pub async fn place(mut call: Call) -> HttpAnswer {
 /// `GET /v1/orders?limit&before`
 pub async fn list(call: Call) -> HttpAnswer {
     let session = call.session().await?;
-    let limit = page_limit(&call)?;
-    let before = match call.query("before").map(|text| text.parse::<Uuid>()) {
-        None => None,
-        Some(Ok(id)) => Some(id),
-        Some(Err(_)) => {
-            return Err(Problem::new(
-                Kind::InvalidValue,
-                "'before' must be an order id",
-            ));
-        }
-    };
-    let orders = call
-        .app
-        .store
-        .orders_of(session.owner, before, limit)
+    let OrderQuery { limit, before } = call.asked()?;
+    let limit = limit.get() as usize;
+    // One more than asked for tells whether there is a next page.
+    let store = &call.app.store;
+    let mut orders = store
+        .orders_of(session.owner, before, limit as u32 + 1)
         .await?;
-    let next = (orders.len() == limit as usize)
-        .then(|| orders.last().map(|order| order.id))
-        .flatten();
-    json(StatusCode::OK, &json!({ "orders": orders, "next": next }))
+    let more = orders.len() > limit;
+    orders.truncate(limit);
+    let next = orders.last().filter(|_| more).map(|order| order.id);
+    json(StatusCode::OK, &OrderPage { orders, next })
 }
 
 /// `GET /v1/orders/{order_id}`

@@ -1,11 +1,10 @@
 //! What the API answers when it does not do what was asked: RFC 9457 problem details.
 
-use bytes::Bytes;
-use hyper::Response;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Body, Kind};
+use super::{Body, Kind, in_memory};
 
 /// One refusal: what the caller is told, and what only the log is told.
 #[derive(Debug)]
@@ -83,20 +82,23 @@ impl Problem {
             tracing::error!(problem = slug, error, "request failed");
         }
         let mut members = Map::new();
-        members.insert("type".into(), json!(format!("/problems/{slug}")));
+        members.insert("type".into(), json!(self.kind.type_uri()));
         members.insert("title".into(), json!(title));
         members.insert("status".into(), json!(status.as_u16()));
         members.insert("detail".into(), json!(self.detail));
         members.insert("retry_safe".into(), json!(retry_safe));
         members.extend(self.members);
-        let mut response =
-            Response::new(Body::new(Bytes::from(Value::Object(members).to_string())));
+        let mut response = Response::new(in_memory(Value::Object(members).to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"holdfast\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         headers.extend(self.headers);
         response
     }

@@ -1,26 +1,46 @@
 //! `/v1/products`: the catalogue, with what is available now.
 
 use hyper::StatusCode;
-use serde::Serialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::page::page_limit;
+use super::page::Limit;
 use super::{Answer, Call, Kind, Problem, json};
 use crate::app::App;
 use crate::catalogue::{Product, Sku};
 
-#[derive(Serialize)]
-struct Listed {
+/// Which part of the catalogue is asked for.
+#[derive(Deserialize, JsonSchema)]
+pub struct ProductQuery {
+    #[serde(default)]
+    limit: Limit,
+    /// The list begins behind this SKU.
+    after: Option<Sku>,
+}
+
+/// A product, and what there is of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Product")]
+pub struct Listed {
     #[serde(flatten)]
     product: Product,
     /// Units that can be held now; null where that is not known.
     available: Option<i64>,
 }
 
+/// A part of the catalogue.
+#[derive(Serialize, JsonSchema)]
+pub struct ProductPage {
+    /// By SKU.
+    products: Vec<Listed>,
+    /// The `after` of the next part; null at the end.
+    next: Option<Sku>,
+}
+
 /// `GET /v1/products?limit&after`
 pub async fn list(call: Call) -> Answer {
-    let limit = page_limit(&call)?;
-    let after = after(call.query("after").as_deref())?;
+    let ProductQuery { limit, after } = call.asked()?;
+    let limit = limit.get();
     // One more than asked for tells whether there is a next page.
     let mut products = call
         .app
@@ -34,10 +54,7 @@ pub async fn list(call: Call) -> Answer {
         .filter(|_| more)
         .map(|product| product.sku.clone());
     let products = with_availability(&call.app, products).await;
-    json(
-        StatusCode::OK,
-        &json!({ "products": products, "next": next }),
-    )
+    json(StatusCode::OK, &ProductPage { products, next })
 }
 
 /// `GET /v1/products/{sku}`
@@ -69,30 +86,4 @@ async fn with_availability(app: &App, products: Vec<Product>) -> Vec<Listed> {
         .zip(available)
         .map(|(product, available)| Listed { product, available })
         .collect()
-}
-
-fn after(text: Option<&str>) -> Result<Option<Sku>, Problem> {
-    let sku = text.map(str::parse).transpose();
-    sku.map_err(|error| Problem::new(Kind::InvalidValue, format!("after: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_begins_behind_a_sku() {
-        assert_eq!(
-            after(Some("a1"))
-                .ok()
-                .flatten()
-                .map(String::from)
-                .as_deref(),
-            Some("A1")
-        );
-        assert_eq!(
-            after(Some("a b")).expect_err("no sku").kind(),
-            Kind::InvalidValue
-        );
-    }
 }

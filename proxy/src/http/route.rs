@@ -1,12 +1,14 @@
-//! What a route is: what is asked for, who may ask, and who answers.
+//! What a route is: what is asked for, who may ask, what it says of itself, and who answers.
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::Method;
+use schemars::JsonSchema;
 
-use super::{Answer, Call, Problem, idempotency};
+use super::contract::{Content, Contract};
+use super::{Answer, Call, Kind, Problem, idempotency};
 use crate::people::{ADMIN, CUSTOMER, SUPPORT};
 
 type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>;
@@ -18,8 +20,12 @@ pub struct Route {
     pub method: Method,
     /// The path, with its parameters in braces.
     pub path: &'static str,
-    access: Access,
-    is_done_once: bool,
+    /// Who may ask.
+    pub access: Access,
+    /// True for what must not be done twice when it is asked twice: it takes an Idempotency-Key.
+    pub is_done_once: bool,
+    /// What it takes and answers, for the OpenAPI document.
+    pub contract: Contract,
     handler: Handler,
 }
 
@@ -39,13 +45,70 @@ pub enum Access {
 }
 
 impl Route {
+    /// The operation's id, such as `placeOrder`: what generated clients call it.
+    #[must_use]
+    pub fn called(mut self, operation_id: &'static str) -> Self {
+        self.contract.operation_id = operation_id;
+        self
+    }
+
+    /// What it does, in a sentence.
+    #[must_use]
+    pub fn says(mut self, summary: &'static str) -> Self {
+        self.contract.summary = summary;
+        self
+    }
+
+    /// Its query parameters: the members of `Q`, which the handler reads with [`Call::asked`].
+    #[must_use]
+    pub fn asks<Q: JsonSchema>(mut self) -> Self {
+        self.contract.query = Some(|generator| generator.subschema_for::<Q>());
+        self
+    }
+
+    /// Its body, which the handler reads with [`Call::json`].
+    #[must_use]
+    pub fn takes<B: JsonSchema>(mut self) -> Self {
+        self.contract.body = Some(|generator| generator.subschema_for::<B>());
+        self
+    }
+
+    /// One of its answers: a status with a body of JSON.
+    #[must_use]
+    pub fn answers<A: JsonSchema>(mut self, status: u16) -> Self {
+        let content = Content::Json(|generator| generator.subschema_for::<A>());
+        self.contract.answers.push((status, content));
+        self
+    }
+
+    /// One of its answers: a status without a body.
+    #[must_use]
+    pub fn answers_nothing(mut self, status: u16) -> Self {
+        self.contract.answers.push((status, Content::Nothing));
+        self
+    }
+
+    /// One of its answers: a status with a body of another type, such as `text/event-stream`.
+    #[must_use]
+    pub fn answers_text(mut self, status: u16, media_type: &'static str) -> Self {
+        self.contract
+            .answers
+            .push((status, Content::Text(media_type)));
+        self
+    }
+
+    /// Its refusals, beside those that its row implies.
+    #[must_use]
+    pub fn refuses(mut self, kinds: &[Kind]) -> Self {
+        self.contract.problems.extend_from_slice(kinds);
+        self
+    }
+
     /// What must not be done twice when it is asked twice: it takes an Idempotency-Key.
     #[must_use]
-    pub fn done_once(self) -> Self {
-        Self {
-            is_done_once: true,
-            ..self
-        }
+    pub fn done_once(mut self) -> Self {
+        self.is_done_once = true;
+        self
     }
 
     /// Answers a request, if who asks may.
@@ -85,6 +148,7 @@ macro_rules! methods {
                 path,
                 access,
                 is_done_once: false,
+                contract: Contract::default(),
                 handler: Arc::new(move |call| handler(call).boxed()),
             }
         }

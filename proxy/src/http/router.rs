@@ -1,5 +1,6 @@
 //! The step from a request to the route that answers it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -38,16 +39,26 @@ impl Router {
     }
 
     /// Answers one request; a refusal becomes its problem document.
-    pub async fn answer(&self, app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
-        self.dispatch(app, request)
+    pub async fn answer(
+        &self,
+        app: Arc<App>,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        self.dispatch(app, peer, request)
             .await
             .unwrap_or_else(Problem::into_response)
     }
 
-    async fn dispatch(&self, app: Arc<App>, request: Request<Incoming>) -> Answer {
+    async fn dispatch(
+        &self,
+        app: Arc<App>,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> Answer {
         let (head, body) = request.into_parts();
         let (route, params) = self.find(&head.method, head.uri.path())?;
-        route.answer(Call::new(app, head, params, body)).await
+        route.answer(Call::new(app, peer, head, params, body)).await
     }
 
     fn find(&self, method: &Method, path: &str) -> Result<(&Route, Parameters), Problem> {

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+/// What the page names of the other port.
+const ADMIN_PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// The routes that are spelt out in the code spans of a text, without the names of parameters.
 fn spelt_out(text: &str) -> BTreeSet<String> {
     let spans = text.split('`').skip(1).step_by(2);
     let routes = spans.filter(|span| {
-        span.split_once(" /v1/")
-            .is_some_and(|(method, _)| is_method(method))
+        span.split_once(' ').is_some_and(|(method, path)| {
+            is_method(method) && path.starts_with('/') && !ADMIN_PATHS.contains(&path)
+        })
     });
     let paths = routes.map(|route| route.split('?').next().unwrap_or_default());
     paths.map(without_names).collect()

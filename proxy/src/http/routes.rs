@@ -1,39 +1,220 @@
 //! The table of routes: everything that the API takes, and what each needs, read from top to bottom.
 
+use super::Kind;
+use super::carts::{self, Quantity};
+use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
+use super::orders::{self, OrderForm, OrderPage, OrderQuery};
+use super::products::{self, Listed, ProductPage, ProductQuery};
 use super::route::Access::{Admin, Anyone, Session};
 use super::route::{Route, delete, get, patch, post, put};
-use super::{carts, holds, orders, products, sessions, stock, users, webhooks};
+use super::sessions::{
+    self, CurrentSession, Login, SessionLife, StartedSession, View, ViewedItems,
+};
+use super::stock::{self, Change, Count, Shown};
+use super::users::{self, Account, Registration};
+use super::{documentation, webhooks};
+use crate::carts::PricedCart;
+use crate::catalogue::stock_change::Adjusted;
+use crate::orders::{Item, Order};
 
 /// All routes.
 pub fn routes() -> Vec<Route> {
+    let mut routes = people();
+    routes.extend(catalogue());
+    routes.extend(cart());
+    routes.extend(orders());
+    routes.extend(holds());
+    routes.extend(stock());
+    routes.extend(others());
+    routes
+}
+
+fn people() -> Vec<Route> {
     vec![
-        post("/v1/users", Anyone, users::register),
-        post("/v1/sessions", Anyone, sessions::start),
-        get("/v1/sessions/current", Session, sessions::current),
-        delete("/v1/sessions/current", Session, sessions::end),
+        post("/v1/users", Anyone, users::register)
+            .called("registerUser")
+            .says("Registers a user, who may then log in.")
+            .takes::<Registration>()
+            .answers::<Account>(201)
+            .refuses(&[Kind::EmailTaken]),
+        post("/v1/sessions", Anyone, sessions::start)
+            .called("startSession")
+            .says("Starts a guest's session, or logs a user in.")
+            .takes::<Login>()
+            .answers::<StartedSession>(201)
+            .refuses(&[Kind::BadCredentials]),
+        get("/v1/sessions/current", Session, sessions::current)
+            .called("getSession")
+            .says("Tells whose session it is, and how long it lives.")
+            .answers::<CurrentSession>(200),
+        delete("/v1/sessions/current", Session, sessions::end)
+            .called("endSession")
+            .says("Ends the session.")
+            .answers_nothing(204),
         // The touch itself says what is viewed, in the one step that finds the session.
-        post("/v1/sessions/current/touch", Anyone, sessions::touch),
-        get("/v1/sessions/current/viewed", Session, sessions::viewed),
-        get("/v1/products", Anyone, products::list),
-        get("/v1/products/{sku}", Anyone, products::get),
-        get("/v1/cart", Session, carts::get),
-        delete("/v1/cart", Session, carts::empty),
-        post("/v1/cart/items", Session, carts::add),
-        put("/v1/cart/items/{sku}", Session, carts::set),
-        delete("/v1/cart/items/{sku}", Session, carts::remove),
-        post("/v1/orders", Session, orders::place).done_once(),
-        get("/v1/orders", Session, orders::list),
-        get("/v1/orders/{order_id}", Session, orders::get),
-        post("/v1/orders/{order_id}/cancel", Session, orders::cancel).done_once(),
-        post("/v1/holds", Session, holds::take).done_once(),
-        get("/v1/holds/{hold_id}", Session, holds::get),
-        patch("/v1/holds/{hold_id}", Session, holds::extend),
-        delete("/v1/holds/{hold_id}", Session, holds::release),
-        post("/v1/holds/{hold_id}/confirm", Session, holds::confirm).done_once(),
-        get("/v1/stock/{sku}", Anyone, stock::get),
-        put("/v1/stock/{sku}", Admin, stock::set),
-        post("/v1/stock/{sku}/adjustments", Admin, stock::adjust),
+        post("/v1/sessions/current/touch", Anyone, sessions::touch)
+            .called("touchSession")
+            .says("Counts a view, and lets the session live on.")
+            .takes::<View>()
+            .answers::<SessionLife>(200)
+            .refuses(&[Kind::NoSession]),
+        get("/v1/sessions/current/viewed", Session, sessions::viewed)
+            .called("listViewedItems")
+            .says("Lists what was viewed last.")
+            .answers::<ViewedItems>(200),
+    ]
+}
+
+fn catalogue() -> Vec<Route> {
+    vec![
+        get("/v1/products", Anyone, products::list)
+            .called("listProducts")
+            .says("Lists the catalogue, with what is available.")
+            .asks::<ProductQuery>()
+            .answers::<ProductPage>(200),
+        get("/v1/products/{sku}", Anyone, products::get)
+            .called("getProduct")
+            .says("Shows one product.")
+            .answers::<Listed>(200),
+    ]
+}
+
+fn cart() -> Vec<Route> {
+    vec![
+        get("/v1/cart", Session, carts::get)
+            .called("getCart")
+            .says("Shows the cart, at the prices of this moment.")
+            .answers::<PricedCart>(200),
+        delete("/v1/cart", Session, carts::empty)
+            .called("emptyCart")
+            .says("Takes everything out of the cart.")
+            .answers_nothing(204),
+        post("/v1/cart/items", Session, carts::add)
+            .called("addToCart")
+            .says("Adds units of a product to the cart.")
+            .takes::<Item>()
+            .answers::<PricedCart>(200)
+            .refuses(&[Kind::NotFound]),
+        put("/v1/cart/items/{sku}", Session, carts::set)
+            .called("setInCart")
+            .says("Sets how many units of a product the cart has.")
+            .takes::<Quantity>()
+            .answers::<PricedCart>(200),
+        delete("/v1/cart/items/{sku}", Session, carts::remove)
+            .called("removeFromCart")
+            .says("Takes a product out of the cart.")
+            .answers::<PricedCart>(200),
+    ]
+}
+
+/// What buying can end in, other than a sale.
+const NOT_SOLD: &[Kind] = &[
+    Kind::PaymentDeclined,
+    Kind::NotFound,
+    Kind::OutOfStock,
+    Kind::OrderCancelled,
+    Kind::HoldEnded,
+];
+
+fn orders() -> Vec<Route> {
+    vec![
+        post("/v1/orders", Session, orders::place)
+            .called("placeOrder")
+            .says("Buys: holds every line or none, takes the money, and sells.")
+            .takes::<OrderForm>()
+            .answers::<Order>(201)
+            .answers::<Order>(202)
+            .refuses(NOT_SOLD)
+            .refuses(&[Kind::EmptyCart])
+            .done_once(),
+        get("/v1/orders", Session, orders::list)
+            .called("listOrders")
+            .says("Lists the orders of who asks, the newest first.")
+            .asks::<OrderQuery>()
+            .answers::<OrderPage>(200),
+        get("/v1/orders/{order_id}", Session, orders::get)
+            .called("getOrder")
+            .says("Shows an order of who asks.")
+            .answers::<Order>(200),
+        post("/v1/orders/{order_id}/cancel", Session, orders::cancel)
+            .called("cancelOrder")
+            .says("Calls an order off, and gives its money back.")
+            .answers::<Order>(200)
+            .refuses(&[Kind::CannotCancel])
+            .done_once(),
+    ]
+}
+
+fn holds() -> Vec<Route> {
+    vec![
+        post("/v1/holds", Session, holds::take)
+            .called("takeHold")
+            .says("Holds every line or none, to be paid for later.")
+            .takes::<HoldForm>()
+            .answers::<Hold>(201)
+            .refuses(&[Kind::NotFound, Kind::OutOfStock])
+            .done_once(),
+        get("/v1/holds/{hold_id}", Session, holds::get)
+            .called("getHold")
+            .says("Shows how a hold stands.")
+            .answers::<Hold>(200),
+        patch("/v1/holds/{hold_id}", Session, holds::extend)
+            .called("extendHold")
+            .says("Moves the deadline of a hold further away.")
+            .takes::<ExtendForm>()
+            .answers::<Hold>(200)
+            .refuses(&[Kind::HoldEnded]),
+        delete("/v1/holds/{hold_id}", Session, holds::release)
+            .called("releaseHold")
+            .says("Gives a hold's units back.")
+            .answers_nothing(204)
+            .refuses(&[Kind::HoldEnded]),
+        post("/v1/holds/{hold_id}/confirm", Session, holds::confirm)
+            .called("confirmHold")
+            .says("Pays for what is held; the hold's id becomes its order's.")
+            .takes::<ConfirmForm>()
+            .answers::<Order>(201)
+            .answers::<Order>(202)
+            .refuses(NOT_SOLD)
+            .done_once(),
+    ]
+}
+
+fn stock() -> Vec<Route> {
+    vec![
+        get("/v1/stock/{sku}", Anyone, stock::get)
+            .called("getStock")
+            .says("Shows the stock of a product.")
+            .answers::<Shown>(200),
+        put("/v1/stock/{sku}", Admin, stock::set)
+            .called("setStock")
+            .says("Sets the number of unsold units, as a count found it.")
+            .takes::<Count>()
+            .answers::<Adjusted>(200)
+            .answers::<Adjusted>(202)
+            .refuses(&[Kind::BelowHeld]),
+        post("/v1/stock/{sku}/adjustments", Admin, stock::adjust)
+            .called("adjustStock")
+            .says("Adds units to the stock or takes some off, once for each adjustment.")
+            .takes::<Change>()
+            .answers::<Adjusted>(200)
+            .answers::<Adjusted>(202)
+            .refuses(&[Kind::BelowHeld, Kind::Mismatch]),
+    ]
+}
+
+fn others() -> Vec<Route> {
+    vec![
         // Who sends these shows a signature of the body.
-        post("/v1/webhooks/payment", Anyone, webhooks::payment),
+        post("/v1/webhooks/payment", Anyone, webhooks::payment)
+            .called("notePayment")
+            .says("Takes the payment provider's news.")
+            .takes::<serde_json::Value>()
+            .answers_nothing(204)
+            .refuses(&[Kind::BadSignature, Kind::Forbidden, Kind::NotFound]),
+        get("/openapi.json", Anyone, documentation::openapi)
+            .called("getOpenApi")
+            .says("This document.")
+            .answers::<serde_json::Value>(200),
     ]
 }

@@ -1,6 +1,7 @@
 //! The listener: accepts, sheds what cannot be served in time, and drains at the end.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +31,12 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
         app,
     });
     let answering = service.clone();
-    accept(listener, stop, service.drain_timeout, move |request| {
-        answering.clone().answer(request)
-    })
+    accept(
+        listener,
+        stop,
+        service.drain_timeout,
+        move |peer, request| answering.clone().answer(peer, request),
+    )
     .await;
     // Requests whose clients have gone have no open connection, and are finished as well.
     let every_permit = service.permits.acquire_many(most_at_once as u32);
@@ -44,14 +48,15 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
     }
 }
 
-/// Accepts connections until `stop`, answers each request with `answer`, then drains.
+/// Accepts connections until `stop`, answers each request with `answer`, which is told who is at
+/// the other end, then drains.
 pub async fn accept<F, A>(
     listener: TcpListener,
     stop: CancellationToken,
     drain_timeout: Duration,
     answer: F,
 ) where
-    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    F: Fn(SocketAddr, Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     let connections = GracefulShutdown::new();
@@ -61,10 +66,10 @@ pub async fn accept<F, A>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Most often too many open files: others must end before one can begin.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -79,7 +84,7 @@ pub async fn accept<F, A>(
         }
         let answer = answer.clone();
         let service = service_fn(move |request| {
-            let answering = answer(request);
+            let answering = answer(peer, request);
             async move { Ok::<_, Infallible>(answering.await) }
         });
         let connection = http
@@ -114,6 +119,7 @@ impl Service {
     /// future that is returned, at whatever step it is, or before its first.
     fn answer(
         self: Arc<Self>,
+        peer: SocketAddr,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + use<> {
         let permit = self.permits.clone().try_acquire_owned();
@@ -122,7 +128,7 @@ impl Service {
                 let detail = "the server is full; try again in a moment";
                 return Problem::new(Kind::Overloaded, detail).into_response();
             };
-            self.answer_in_time(request).await
+            self.answer_in_time(peer, request).await
         });
         async move {
             answering
@@ -131,10 +137,12 @@ impl Service {
         }
     }
 
-    async fn answer_in_time(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer_in_time(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         let deadline = self.app.config.http.request_timeout();
-        let answered =
-            tokio::time::timeout(deadline, self.router.answer(self.app.clone(), request));
+        let answered = tokio::time::timeout(
+            deadline,
+            self.router.answer(self.app.clone(), peer, request),
+        );
         answered.await.unwrap_or_else(|_| {
             let detail = "the request was not finished within its deadline; what it began goes on, and is undone or completed by itself";
             Problem::new(Kind::DeadlineExceeded, detail).into_response()

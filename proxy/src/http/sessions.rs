@@ -2,31 +2,79 @@
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::auth::{HOST_COOKIE, PLAIN_COOKIE, Session, Token};
+use super::auth::{Session, Token};
 use super::{Answer, Call, Kind, Problem, json, no_content};
 use crate::app::App;
 use crate::catalogue::Sku;
+use crate::config;
 use crate::gateway::sessions::NewSession;
 use crate::people::{GUEST, User, password};
 
 const MAX_PAGE_BYTES: usize = 512;
 
-#[derive(Deserialize)]
+/// Who comes: a user with address and password, or a guest with neither.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Login {
+pub struct Login {
     email: Option<String>,
     password: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What is looked at.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct View {
+pub struct View {
+    /// At most 512 bytes.
     page: Option<String>,
     item: Option<Sku>,
+}
+
+/// A session that has begun.
+#[derive(Serialize, JsonSchema)]
+pub struct StartedSession {
+    /// What shows that the session is one's own: the cookie's value, and a bearer token.
+    token: String,
+    /// A user's id, or an id of the guest's own: carts and orders belong to it.
+    owner: Uuid,
+    /// What the session may do.
+    roles: Vec<String>,
+    /// Time until the session ends without a request, ms.
+    idle_ms: u64,
+    /// Time until it ends in any case, ms.
+    absolute_ms: u64,
+}
+
+/// The session of who asks.
+#[derive(Serialize, JsonSchema)]
+pub struct CurrentSession {
+    /// A user's id, or an id of the guest's own.
+    owner: Uuid,
+    /// What the session may do.
+    roles: Vec<String>,
+    #[serde(flatten)]
+    life: SessionLife,
+}
+
+/// How a session stands.
+#[derive(Serialize, JsonSchema)]
+pub struct SessionLife {
+    /// Views counted so far.
+    page_views: i64,
+    /// Time until the session ends without a request, ms.
+    idle_ms: i64,
+    /// Time until it ends in any case, ms.
+    absolute_ms: i64,
+}
+
+/// What was viewed last.
+#[derive(Serialize, JsonSchema)]
+pub struct ViewedItems {
+    /// SKUs, the newest first.
+    items: Vec<String>,
 }
 
 /// `POST /v1/sessions`: always a fresh id and secret, so that one planted before a login is
@@ -66,13 +114,13 @@ pub async fn start(mut call: Call) -> Answer {
 
     let answer = json(
         StatusCode::CREATED,
-        &json!({
-            "token": token.reveal(),
-            "owner": owner,
-            "roles": split_roles(roles),
-            "idle_ms": idle_ms,
-            "absolute_ms": absolute_ms,
-        }),
+        &StartedSession {
+            token: token.reveal(),
+            owner,
+            roles: split_roles(roles),
+            idle_ms,
+            absolute_ms,
+        },
     )?;
     with_cookie(&call.app, answer, &token.reveal(), absolute_ms / 1000)
 }
@@ -82,13 +130,11 @@ pub async fn current(call: Call) -> Answer {
     let session = call.session().await?;
     uncached(json(
         StatusCode::OK,
-        &json!({
-            "owner": session.owner,
-            "roles": split_roles(&session.touched.roles),
-            "page_views": session.touched.page_views,
-            "idle_ms": session.touched.idle_ms,
-            "absolute_ms": session.touched.absolute_ms,
-        }),
+        &CurrentSession {
+            owner: session.owner,
+            roles: split_roles(&session.touched.roles),
+            life: SessionLife::of(&session),
+        },
     )?)
 }
 
@@ -112,21 +158,14 @@ pub async fn touch(mut call: Call) -> Answer {
     let session = call
         .session_viewing(page.as_deref(), item.as_ref().map(Sku::as_str))
         .await?;
-    uncached(json(
-        StatusCode::OK,
-        &json!({
-            "page_views": session.touched.page_views,
-            "idle_ms": session.touched.idle_ms,
-            "absolute_ms": session.touched.absolute_ms,
-        }),
-    )?)
+    uncached(json(StatusCode::OK, &SessionLife::of(&session))?)
 }
 
 /// `GET /v1/sessions/current/viewed`
 pub async fn viewed(call: Call) -> Answer {
     let session = call.session().await?;
     let items = call.app.gateway.viewed_items(&session.id).await?;
-    uncached(json(StatusCode::OK, &json!({ "items": items }))?)
+    uncached(json(StatusCode::OK, &ViewedItems { items })?)
 }
 
 async fn log_in(app: &App, email: &str, password: String) -> Result<User, Problem> {
@@ -173,11 +212,22 @@ async fn replace_earlier(call: &Call, user: Option<&User>) -> Result<(), Problem
 }
 
 fn is_guest(session: &Session) -> bool {
-    split_roles(&session.touched.roles).contains(&GUEST)
+    session.touched.roles.split(',').any(|role| role == GUEST)
 }
 
-fn split_roles(roles: &str) -> Vec<&str> {
-    roles.split(',').filter(|role| !role.is_empty()).collect()
+fn split_roles(roles: &str) -> Vec<String> {
+    let roles = roles.split(',').filter(|role| !role.is_empty());
+    roles.map(str::to_owned).collect()
+}
+
+impl SessionLife {
+    fn of(session: &Session) -> Self {
+        Self {
+            page_views: session.touched.page_views,
+            idle_ms: session.touched.idle_ms,
+            absolute_ms: session.touched.absolute_ms,
+        }
+    }
 }
 
 fn with_cookie(
@@ -186,7 +236,7 @@ fn with_cookie(
     value: &str,
     max_age_s: u64,
 ) -> Answer {
-    let cookie = cookie(app.config.http.plain_http_cookies, value, max_age_s);
+    let cookie = cookie(&app.config.http, value, max_age_s);
     let cookie = HeaderValue::from_str(&cookie).map_err(Problem::internal)?;
     answer.headers_mut().insert(SET_COOKIE, cookie);
     uncached(answer)
@@ -202,11 +252,12 @@ fn uncached(mut answer: hyper::Response<super::Body>) -> Answer {
 
 /// A `Set-Cookie` value. Scripts cannot read the cookie (HttpOnly), and other sites' forms do
 /// not bring it along (SameSite).
-fn cookie(plain_http: bool, value: &str, max_age_s: u64) -> String {
-    let (name, secure) = if plain_http {
-        (PLAIN_COOKIE, "")
+fn cookie(http: &config::Http, value: &str, max_age_s: u64) -> String {
+    let name = http.session_cookie();
+    let secure = if http.plain_http_cookies {
+        ""
     } else {
-        (HOST_COOKIE, "; Secure")
+        "; Secure"
     };
     format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}")
 }
@@ -217,7 +268,7 @@ mod tests {
 
     #[test]
     fn behind_tls_the_cookie_keeps_the_rules_of_its_prefix() {
-        let cookie = cookie(false, "id.secret", 60);
+        let cookie = cookie(&config::Http::default(), "id.secret", 60);
         assert_eq!(
             cookie,
             "__Host-holdfast_session=id.secret; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
@@ -226,8 +277,12 @@ mod tests {
 
     #[test]
     fn without_tls_a_browser_still_takes_it() {
+        let http = config::Http {
+            plain_http_cookies: true,
+            ..config::Http::default()
+        };
         assert_eq!(
-            cookie(true, "", 0),
+            cookie(&http, "", 0),
             "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         );
     }

@@ -1,6 +1,7 @@
 //! `/v1/stock`: anyone looks, the operator changes.
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Call, Kind, Problem, json};
@@ -10,23 +11,29 @@ use crate::catalogue::stock_change::{
 };
 use crate::gateway::inventory::Stock;
 
-#[derive(Deserialize)]
+/// What a count found.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Count {
+pub struct Count {
+    /// Unsold units.
+    #[schemars(range(min = 0, max = MAX_STOCK))]
     on_hand: i64,
 }
 
-#[derive(Deserialize)]
+/// A change of the stock.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub struct Change {
     adjustment_id: AdjustmentId,
     delta: i64,
     reason: Reason,
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    sku: &'a Sku,
+/// The stock of one product.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Stock")]
+pub struct Shown {
+    sku: Sku,
     #[serde(flatten)]
     stock: Stock,
 }
@@ -41,7 +48,7 @@ pub async fn get(call: Call) -> Answer {
         None if call.app.store.unsold(&sku).await? == 0 => Stock::default(),
         None => return Err(lost(&sku)),
     };
-    json(StatusCode::OK, &Shown { sku: &sku, stock })
+    json(StatusCode::OK, &Shown { sku, stock })
 }
 
 /// `PUT /v1/stock/{sku}`

@@ -1,19 +1,31 @@
 //! `/v1/users`: who registers.
 
 use hyper::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Answer, Call, Kind, Problem, json};
 use crate::people::{CUSTOMER, Email, User, password};
 use crate::store::users::Registered;
 
-#[derive(Deserialize)]
+/// Who wants to register.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Registration {
+pub struct Registration {
+    /// What the user will log in with.
     email: String,
+    /// 8 to 128 characters.
     password: String,
+}
+
+/// Who has registered.
+#[derive(Serialize, JsonSchema)]
+pub struct Account {
+    /// The user's id.
+    user_id: Uuid,
+    /// What the user logs in with.
+    email: Email,
 }
 
 /// `POST /v1/users`
@@ -40,7 +52,10 @@ pub async fn register(mut call: Call) -> Answer {
     match call.app.store.register_user(&user).await? {
         Registered::Registered => json(
             StatusCode::CREATED,
-            &json!({ "user_id": user.id, "email": user.email }),
+            &Account {
+                user_id: user.id,
+                email: user.email,
+            },
         ),
         Registered::EmailTaken => Err(Problem::new(
             Kind::EmailTaken,

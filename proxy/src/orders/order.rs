@@ -1,5 +1,6 @@
 //! An order: who buys what for how much, and how far that is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::catalogue::Sku;
 const OUTCOME_RETENTION: Duration = Duration::minutes(50);
 
 /// An order as it is bought. Its id is also the id of its holds and of its payment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Order {
     /// UUIDv7, so that orders sort by time.
     #[serde(rename = "order_id")]
@@ -32,11 +33,12 @@ pub struct Order {
     pub reason: Option<String>,
     /// When it was written.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub created_at: OffsetDateTime,
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
     /// What.
     pub sku: Sku,
@@ -49,8 +51,9 @@ pub struct OrderLine {
 }
 
 /// How far an order is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schemars(rename = "OrderStatus")]
 pub enum Status {
     /// Recorded, not yet paid and confirmed.
     Pending,

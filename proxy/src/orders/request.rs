@@ -13,12 +13,13 @@ pub const MAX_LINES: usize = 1_000;
 pub const MAX_QUANTITY: i64 = 1_000_000;
 
 /// One thing a buyer asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
     /// What.
     pub sku: Sku,
     /// How many, from 1 to [`MAX_QUANTITY`].
+    #[schemars(description = "How many.", range(min = 1, max = MAX_QUANTITY))]
     pub quantity: i64,
 }
 

@@ -5,8 +5,9 @@ use std::str::FromStr;
 /// An e-mail address in lower case: the part before the `@` as a dot-atom (RFC 5322, 3.2.3), the
 /// part behind it as a host name with at least one dot. Quoted and non-ASCII addresses are not
 /// taken, because two spellings of one address must not become two users.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("format" = "email"))]
 pub struct Email(String);
 
 /// The text is no e-mail address.

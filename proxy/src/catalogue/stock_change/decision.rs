@@ -7,8 +7,11 @@ pub const MAX_STOCK: i64 = (1 << 53) - 1;
 const MAX_ID_BYTES: usize = 64;
 
 /// Why stock changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "StockChangeReason")]
 pub enum Reason {
     /// The first units of a product.
     Stocked,
@@ -37,8 +40,11 @@ impl Reason {
 
 /// The name that a caller gives a change, so that repeating it changes nothing: 1 to 64 visible
 /// ASCII characters, as many as the stock ledger takes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[!-~]{1,64}$"))]
 pub struct AdjustmentId(String);
 
 /// The text is no adjustment id.

@@ -37,7 +37,7 @@ pub struct Adjustment {
 }
 
 /// A change that stands in MySQL.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Adjusted {
     /// Whose stock changed.
     pub sku: Sku,

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use self::decision::{Decision, Memory, decide, memory};
 use super::auth::Session;
-use super::{Answer, Body, Call, Kind, Problem, order_answers};
+use super::{Answer, Body, Call, Kind, Problem, in_memory, order_answers};
 use crate::app::App;
 use crate::gateway::idempotency::{Marker, ScopedKey, StoredAnswer};
 use crate::orders::Status;
@@ -184,11 +184,11 @@ async fn stored(response: Response<Body>) -> Result<(Response<Body>, StoredAnswe
         location: header(LOCATION),
         body: String::from_utf8_lossy(&bytes).into_owned(),
     };
-    Ok((Response::from_parts(head, Body::new(bytes)), answer))
+    Ok((Response::from_parts(head, in_memory(bytes)), answer))
 }
 
 fn replayed(answer: StoredAnswer) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.body));
+    let mut response = Response::new(in_memory(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

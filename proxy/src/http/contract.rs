@@ -1,0 +1,83 @@
+//! What a route says of itself: the facts of which the OpenAPI document is made.
+
+use schemars::{Schema, SchemaGenerator};
+
+use super::Kind;
+use super::route::{Access, Route};
+
+/// The schema of a type, its parts being kept by the generator.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a route takes and answers.
+#[derive(Debug, Clone, Default)]
+pub struct Contract {
+    /// What generated clients call the operation.
+    pub operation_id: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Its query parameters, as the members of one type.
+    pub query: Option<SchemaOf>,
+    /// Its body.
+    pub body: Option<SchemaOf>,
+    /// Its answers by status.
+    pub answers: Vec<(u16, Content)>,
+    /// What it refuses with, beside what its row implies.
+    pub problems: Vec<Kind>,
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// JSON of this schema.
+    Json(SchemaOf),
+    /// Text of this media type.
+    Text(&'static str),
+    /// None.
+    Nothing,
+}
+
+impl Route {
+    /// Everything it may refuse with: its own, and what its row implies.
+    pub fn problems(&self) -> Vec<Kind> {
+        let mut kinds = self.contract.problems.clone();
+        kinds.extend([
+            Kind::Overloaded,
+            Kind::Unavailable,
+            Kind::DeadlineExceeded,
+            Kind::Internal,
+        ]);
+        if self.path.contains('{') {
+            kinds.push(Kind::NotFound);
+        }
+        if self.contract.query.is_some() {
+            kinds.push(Kind::InvalidValue);
+        }
+        if self.reads_a_body() {
+            kinds.extend([
+                Kind::InvalidBody,
+                Kind::InvalidValue,
+                Kind::BodyTooLarge,
+                Kind::UnsupportedMediaType,
+                Kind::Timeout,
+            ]);
+        }
+        if self.is_done_once {
+            kinds.extend([Kind::InvalidValue, Kind::RequestInFlight, Kind::Mismatch]);
+        }
+        match self.access {
+            Access::Anyone => {}
+            Access::Session => kinds.push(Kind::NoSession),
+            Access::Customer | Access::Support | Access::Admin => {
+                kinds.extend([Kind::NoSession, Kind::Forbidden]);
+            }
+        }
+        kinds.sort_by_key(|kind| kind.slug());
+        kinds.dedup();
+        kinds
+    }
+
+    /// An Idempotency-Key stands for a body too, so that one is read even where none is taken.
+    fn reads_a_body(&self) -> bool {
+        self.contract.body.is_some() || self.is_done_once
+    }
+}

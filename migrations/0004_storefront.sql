@@ -9,3 +9,22 @@ ALTER TABLE products
 ALTER TABLE orders
     -- 1 when the order was made of its buyer's cart, which its sale empties.
     ADD COLUMN from_cart TINYINT NOT NULL DEFAULT 0;
+
+-- Each change of orders.status, written in the transaction that makes it and never again. `version`
+-- is that of the order after it.
+CREATE TABLE order_history (
+    order_id BINARY(16)   NOT NULL,
+    version  BIGINT       NOT NULL,
+    status   VARCHAR(16)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    reason   VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NULL,
+    -- shopper, support, operator, provider or system; and which user of the shop, where it is one.
+    actor    VARCHAR(16)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    actor_id BINARY(16)   NULL,
+    note     VARCHAR(255) NULL,
+    at       DATETIME(3)  NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+    PRIMARY KEY (order_id, version)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Of an order that is older than its history, only how it stands is known.
+INSERT INTO order_history (order_id, version, status, reason, actor, at)
+SELECT id, version, status, reason, 'system', updated_at FROM orders;

@@ -10,7 +10,7 @@ use super::orders::{PaymentForm, buy, priced};
 use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
 use crate::gateway::holds::CheckoutHold;
 use crate::gateway::inventory::{Line, Outcome, Word};
-use crate::orders::{Item, Order, OrderLine, Reason};
+use crate::orders::{Actor, Item, Order, OrderLine, Reason};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
 use crate::store::undo::Aborted;
@@ -137,7 +137,12 @@ pub async fn release(call: Call) -> HttpAnswer {
     // called off there, its units cannot be sold any more and may be given back.
     let order = Order::new(id, hold.owner, hold.priced.clone());
     let reason = Reason::CancelledByShopper;
-    if call.app.store.abort_order(&order, reason).await? == Aborted::CommittedBefore {
+    let aborted = call
+        .app
+        .store
+        .abort_order(&order, reason, &Actor::Shopper.into())
+        .await?;
+    if aborted == Aborted::CommittedBefore {
         return Err(ended(id, Word::Confirmed));
     }
     let outcomes = call.app.gateway.release_all(id, &lines(&hold)).await?;

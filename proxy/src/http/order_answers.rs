@@ -54,7 +54,7 @@ pub(super) fn tell_again(order: &Order) -> HttpAnswer {
             );
             return Err(Problem::new(Kind::RequestInFlight, detail));
         }
-        (_, Some(reason @ (Reason::PaymentDeclined | Reason::CancelledByShopper))) => {
+        (_, Some(reason)) if reason == Reason::PaymentDeclined || reason.is_cancellation() => {
             refusal(reason, order.id).into_response()
         }
         _ => {
@@ -144,7 +144,7 @@ fn refusal(reason: Reason, order: Uuid) -> Problem {
                 "hold {order} has ended, and its units are gone; nothing was bought or charged"
             ),
         ),
-        Reason::CancelledByShopper => Problem::new(
+        Reason::CancelledByShopper | Reason::CancelledBySupport => Problem::new(
             Kind::OrderCancelled,
             format!("order {order} was cancelled; any payment is given back"),
         ),

@@ -15,7 +15,7 @@ use super::order_answers::{cannot_cancel, tell, tell_again};
 use super::page::Limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
-use crate::orders::{Item, Order, Priced, Reason, RequestError, Status, gather, price};
+use crate::orders::{Actor, Item, Order, Priced, Reason, RequestError, Status, gather, price};
 use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
 use crate::store::committer::IdempotencyKey;
@@ -142,7 +142,11 @@ pub async fn cancel(call: Call) -> HttpAnswer {
         Status::Parked => return Err(cannot_cancel(&order)),
         Status::Pending | Status::Paid | Status::Confirmed => {}
     }
-    let ending = call.app.sagas.cancel(order.clone());
+    let ending = call.app.sagas.cancel(
+        order.clone(),
+        Reason::CancelledByShopper,
+        Actor::Shopper.into(),
+    );
     match wait_for(&call, ending).await.answer {
         Answer::Refused(_) => json(StatusCode::OK, &own_order(&call).await?),
         Answer::TooLate => Err(cannot_cancel(&order)),
@@ -244,10 +248,8 @@ async fn replay(
         return Ok(None);
     };
     let reason = order.reason.as_deref().and_then(Reason::from_word);
-    let is_final = matches!(
-        reason,
-        Some(Reason::PaymentDeclined | Reason::CancelledByShopper)
-    );
+    let is_final =
+        reason.is_some_and(|reason| reason == Reason::PaymentDeclined || reason.is_cancellation());
     if order.is_called_off() && !is_final {
         // It came to nothing for a reason that may have passed, so it may be tried anew.
         store

@@ -1,6 +1,6 @@
 //! Why an order came to nothing.
 
-use super::Status;
+use super::{Actor, Status};
 
 /// Why an order was not bought, or is not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -30,11 +30,13 @@ pub enum Reason {
     Abandoned,
     /// The shopper called it off.
     CancelledByShopper,
+    /// Somebody of the shop called it off.
+    CancelledBySupport,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::OutOfStock,
         Reason::SoldOut,
         Reason::HoldExpired,
@@ -47,6 +49,7 @@ impl Reason {
         Reason::KeyTaken,
         Reason::Abandoned,
         Reason::CancelledByShopper,
+        Reason::CancelledBySupport,
     ];
 
     /// The word in SQL, events and JSON.
@@ -64,12 +67,31 @@ impl Reason {
             Reason::KeyTaken => "key_taken",
             Reason::Abandoned => "abandoned",
             Reason::CancelledByShopper => "cancelled_by_shopper",
+            Reason::CancelledBySupport => "cancelled_by_support",
         }
     }
 
     /// The reason that a word of SQL stands for.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
+    /// True when somebody wanted the order to come to nothing.
+    pub fn is_cancellation(self) -> bool {
+        matches!(
+            self,
+            Reason::CancelledByShopper | Reason::CancelledBySupport
+        )
+    }
+
+    /// Who calls an order off for this.
+    pub fn actor(self) -> Actor {
+        match self {
+            Reason::CancelledByShopper => Actor::Shopper,
+            Reason::CancelledBySupport => Actor::Support,
+            Reason::PaymentDeclined => Actor::Provider,
+            _ => Actor::System,
+        }
     }
 
     /// What an order becomes that is called off for this: EXPIRED where time ran out, else

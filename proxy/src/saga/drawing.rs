@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::machine::{
-    Found, Sale, State, Step, begin, begin_cancel, begin_with_hold, next, resume,
+    Found, Reason, Sale, State, Step, begin, begin_cancel, begin_with_hold, next, resume,
 };
 
 const BEGIN: &str = "<!-- drawn from proxy/src/saga/machine.rs; HOLDFAST_BLESS=1 cargo test -p holdfast-proxy drawing -->\n";
@@ -16,7 +16,10 @@ fn starts() -> [(&'static str, Step); 8] {
     [
         ("an order", begin()),
         ("a checkout hold is confirmed", begin_with_hold()),
-        ("the shopper cancels", begin_cancel()),
+        (
+            "the shopper or the shop cancels",
+            begin_cancel(Reason::CancelledByShopper),
+        ),
         ("recovery, undecided", undecided(false)),
         ("recovery, undecided for too long", undecided(true)),
         ("recovery, sold", resume(Found::Committed)),

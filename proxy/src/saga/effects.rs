@@ -38,7 +38,7 @@ impl Runner {
             Effect::Confirm => self.confirm(saga).await,
             Effect::Abort(reason) => self.abort(saga, reason).await,
             Effect::Release => self.release(saga).await,
-            Effect::Cancel => self.cancel_sold(saga).await,
+            Effect::Cancel(reason) => self.cancel_sold(saga, reason).await,
             Effect::Return => self.take_back(saga).await,
             Effect::Refund => {
                 let refunded = self.provider.refund(saga.order.id).await;
@@ -169,7 +169,8 @@ impl Runner {
     }
 
     async fn abort(&self, saga: &Saga, reason: Reason) -> Input {
-        match self.store.abort_order(&saga.order, reason).await {
+        let author = saga.author_of(reason);
+        match self.store.abort_order(&saga.order, reason, &author).await {
             Ok(Aborted::Aborted) => Input::Done,
             Ok(Aborted::CommittedBefore) => Input::LostRace,
             Err(error) => saga.unclear("abort", error),
@@ -182,12 +183,13 @@ impl Runner {
         saga.done_or_unclear("release", released)
     }
 
-    async fn cancel_sold(&self, saga: &Saga) -> Input {
-        let (window_ms, lease_ms) = (self.cancel_window_ms, self.recovery.lease_ms);
-        let reason = Reason::CancelledByShopper;
+    async fn cancel_sold(&self, saga: &Saga, reason: Reason) -> Input {
+        // The window is for shoppers; the shop may find at any time that it cannot deliver.
+        let window_ms = (reason == Reason::CancelledByShopper).then_some(self.cancel_window_ms);
+        let (author, lease_ms) = (saga.author_of(reason), self.recovery.lease_ms);
         let cancelled = self
             .store
-            .cancel_order(&saga.order, reason, window_ms, lease_ms)
+            .cancel_order(&saga.order, reason, &author, window_ms, lease_ms)
             .await;
         match cancelled {
             Ok(Cancelled::Cancelled) => Input::Done,

@@ -30,10 +30,10 @@ pub fn begin_with_hold() -> Step {
     to(State::Claiming, Effect::Reserve)
 }
 
-/// How a shopper's cancellation begins. Whatever the order's own saga is doing, the first to
+/// How a cancellation begins, for one of the reasons that are some. Whatever the order's own saga is doing, the first to
 /// decide wins.
-pub fn begin_cancel() -> Step {
-    abort(Reason::CancelledByShopper, Money::Possible)
+pub fn begin_cancel(reason: Reason) -> Step {
+    abort(reason, Money::Possible)
 }
 
 /// How recovery takes up an order. One that is not decided may have been paid for, so the
@@ -65,7 +65,7 @@ pub fn next(state: State, input: Input) -> Step {
         State::Aborting(reason, money) => after_abort(reason, money, input),
         State::Releasing(reason, money) => after_release(reason, money, input),
         State::LettingGo(reason) => answered(State::Finished, Answer::Refused(reason)),
-        State::Cancelling => after_cancel(input),
+        State::Cancelling(reason) => after_cancel(reason, input),
         State::Returning if input == Input::Done => refund(End::Returned),
         State::Refunding(end) => after_refund(end, input),
         State::RecordingRefund(end) if input == Input::Done => settle(end),
@@ -205,9 +205,9 @@ fn after_confirm(sale: Sale, input: Input) -> Step {
 fn after_abort(reason: Reason, money: Money, input: Input) -> Step {
     match input {
         Input::Done => release(reason, money),
-        // It is sold: that is what a shopper's cancellation then undoes, and nothing else does.
-        Input::LostRace if reason == Reason::CancelledByShopper => {
-            to(State::Cancelling, Effect::Cancel)
+        // It is sold: that is what a cancellation then undoes, and nothing else does.
+        Input::LostRace if reason.is_cancellation() => {
+            to(State::Cancelling(reason), Effect::Cancel(reason))
         }
         Input::LostRace => to(State::Confirming(Sale::Stands), Effect::Confirm),
         // Without money it cannot be sold any more, whoever aborts it in the end.
@@ -233,10 +233,10 @@ fn after_release(reason: Reason, money: Money, input: Input) -> Step {
     }
 }
 
-fn after_cancel(input: Input) -> Step {
+fn after_cancel(reason: Reason, input: Input) -> Step {
     match input {
         Input::Done => saying(
-            Answer::Refused(Reason::CancelledByShopper),
+            Answer::Refused(reason),
             State::Confirming(Sale::Cancelled),
             Effect::Confirm,
         ),

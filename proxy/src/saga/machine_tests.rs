@@ -75,7 +75,7 @@ impl Facts {
                     "a checkout hold ends with a confirmation that recorded nothing",
                 );
             }
-            Effect::Cancel => self.demand(facts.committed, "what is not sold is cancelled"),
+            Effect::Cancel(_) => self.demand(facts.committed, "what is not sold is cancelled"),
             Effect::Return => self.demand(facts.cancelled, "a standing sale's units come back"),
             Effect::Refund => {
                 self.demand(!facts.is_sold(), "a standing sale's money is given back");
@@ -126,7 +126,7 @@ impl Facts {
             }
             (Effect::Abort(_), Input::Done) => self.aborted = true,
             (Effect::Release, Input::Done) => self.let_go = true,
-            (Effect::Cancel, Input::Done) => self.cancelled = true,
+            (Effect::Cancel(_), Input::Done) => self.cancelled = true,
             (Effect::Return, Input::Done) => self.returned += 1,
             (Effect::Refund, Input::Done | Input::Refunded | Input::Refused) => {
                 self.refund = Some(input);
@@ -201,7 +201,8 @@ fn starts() -> Vec<(Step, Facts)> {
     vec![
         (begin(), listened),
         (begin_with_hold(), held),
-        (begin_cancel(), cancel),
+        (begin_cancel(Reason::CancelledByShopper), cancel),
+        (begin_cancel(Reason::CancelledBySupport), cancel),
         (resume(Found::Undecided { overdue: false }), undecided),
         (resume(Found::Undecided { overdue: true }), undecided),
         (resume(Found::Committed), committed),

@@ -3,10 +3,10 @@
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::machine::Input;
+use super::machine::{Input, Reason};
 use super::runner::Ending;
 use crate::gateway::inventory::Outcome;
-use crate::orders::Order;
+use crate::orders::{Author, Order};
 use crate::store::committer::IdempotencyKey;
 use crate::telemetry::metrics;
 
@@ -26,6 +26,8 @@ pub struct Saga {
     pub lines: Vec<Outcome>,
     /// The provider's name for the payment, once it has one.
     pub payment_id: String,
+    /// Who cancels, where it is a cancellation.
+    pub canceller: Option<Author>,
     /// How often recovery took the order up before this saga.
     pub attempts: u32,
     /// How it ended, as far as is known; for the count.
@@ -45,10 +47,17 @@ impl Saga {
             is_held: false,
             lines: Vec::new(),
             payment_id: String::new(),
+            canceller: None,
             attempts: 0,
             ending: metrics::Ending::Refused,
             listener: None,
         }
+    }
+
+    /// Who calls the order off for `reason`.
+    pub fn author_of(&self, reason: Reason) -> Author {
+        let canceller = self.canceller.clone();
+        canceller.unwrap_or_else(|| reason.actor().into())
     }
 
     /// The input that the result of an effect is.

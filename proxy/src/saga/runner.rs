@@ -16,7 +16,7 @@ use crate::config::{Config, Holds, Recovery};
 use crate::events::refusals::Refusals;
 use crate::gateway::Gateway;
 use crate::gateway::inventory::Outcome;
-use crate::orders::Order;
+use crate::orders::{Author, Order};
 use crate::payment::Provider;
 use crate::reconcile::rebuilding::Rebuilder;
 use crate::store::committer::IdempotencyKey;
@@ -121,9 +121,19 @@ impl Runner {
         self.start_for_listener(saga, first)
     }
 
-    /// Cancels an order for its shopper, whatever its own saga is doing.
-    pub fn cancel(self: &Arc<Self>, order: Order) -> oneshot::Receiver<Ending> {
-        self.start_for_listener(Saga::of(order), machine::begin_cancel())
+    /// Cancels an order, whatever its own saga is doing, for one of the reasons that are
+    /// cancellations; `canceller` is who does.
+    pub fn cancel(
+        self: &Arc<Self>,
+        order: Order,
+        reason: Reason,
+        canceller: Author,
+    ) -> oneshot::Receiver<Ending> {
+        let saga = Saga {
+            canceller: Some(canceller),
+            ..Saga::of(order)
+        };
+        self.start_for_listener(saga, machine::begin_cancel(reason))
     }
 
     /// Takes up an order that was left, and keeps `place` until it comes to rest.

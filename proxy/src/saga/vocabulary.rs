@@ -46,7 +46,7 @@ pub enum State {
     /// Units without an order are being given back.
     LettingGo(Reason),
     /// A sold order is being cancelled and its units restocked in MySQL.
-    Cancelling,
+    Cancelling(Reason),
     /// The units of a cancelled sale are being given back in Redis.
     Returning,
     /// Money that bought nothing is being given back.
@@ -135,7 +135,7 @@ pub enum Effect {
     /// `INV.RELEASE` on every line.
     Release,
     /// Cancel a sold order, put its units back and write the events.
-    Cancel,
+    Cancel(Reason),
     /// `INV.RETURN` on every line.
     Return,
     /// Give back whatever was taken and have later payments of the order refused, idempotent by
@@ -243,7 +243,7 @@ impl Effect {
             ],
             Effect::Commit => &[I::Done, I::StockRefused, I::LostRace, I::Unclear],
             Effect::Abort(_) => &[I::Done, I::LostRace, I::Unclear],
-            Effect::Cancel => &[I::Done, I::TooLate, I::Unclear],
+            Effect::Cancel(_) => &[I::Done, I::TooLate, I::Unclear],
             Effect::Refund => &[
                 I::Done,
                 I::Refunded,

@@ -4,9 +4,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::orders::{COMMITTED, facts, retrying};
-use super::{Error, Store};
+use super::{Error, Store, order_history};
 use crate::events::{Event, EventType};
-use crate::orders::{Order, Reason, Status};
+use crate::orders::{Author, Order, Reason, Status};
 
 /// What became of cancelling a sold order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,31 +23,34 @@ pub fn return_id(order: Uuid) -> String {
 }
 
 impl Store {
-    /// Cancels an order that was sold less than `window_ms` ago. It is not settled again until
-    /// Redis has its units and the buyer the money; `lease_ms` is the time in which nobody else
-    /// takes that up.
+    /// Cancels a sold order, if it was sold less than `window_ms` ago where there is such a window;
+    /// `author` is who does. It is not settled again until Redis has its units and the buyer the
+    /// money; `lease_ms` is the time in which nobody else takes that up.
     pub async fn cancel_order(
         &self,
         order: &Order,
         reason: Reason,
-        window_ms: u64,
+        author: &Author,
+        window_ms: Option<u64>,
         lease_ms: u64,
     ) -> Result<Cancelled, Error> {
-        retrying(|| self.try_cancel_order(order, reason, window_ms, lease_ms)).await
+        retrying(|| self.try_cancel_order(order, reason, author, window_ms, lease_ms)).await
     }
 
     async fn try_cancel_order(
         &self,
         order: &Order,
         reason: Reason,
-        window_ms: u64,
+        author: &Author,
+        window_ms: Option<u64>,
         lease_ms: u64,
     ) -> Result<Cancelled, Error> {
         let mut transaction = self.pool.begin().await?;
         let is_recent: Option<bool> = sqlx::query_scalar(
-            "SELECT decided_at > NOW(3) - INTERVAL ? * 1000 MICROSECOND FROM hold_outcomes \
+            "SELECT ? IS NULL OR decided_at > NOW(3) - INTERVAL ? * 1000 MICROSECOND FROM hold_outcomes \
              WHERE order_id = ? AND outcome = ? LOCK IN SHARE MODE",
         )
+        .bind(window_ms)
         .bind(window_ms)
         .bind(order.id)
         .bind(COMMITTED)
@@ -76,6 +79,7 @@ impl Store {
         .bind(order.id)
         .execute(&mut *transaction)
         .await?;
+        order_history::append(&mut transaction, &[order.id], author).await?;
         for line in &order.lines {
             sqlx::query(
                 "UPDATE products SET stock = stock + ?, version = version + 1 WHERE sku = ?",

@@ -5,6 +5,7 @@ pub mod cancellation;
 pub mod committer;
 pub mod inventory_logs;
 pub mod leases;
+pub mod order_history;
 mod order_rows;
 pub mod orders;
 pub mod outbox;

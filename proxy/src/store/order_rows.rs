@@ -172,6 +172,6 @@ fn read_line(row: &MySqlRow) -> Result<OrderLine, sqlx::Error> {
     })
 }
 
-fn unreadable(value: &str) -> sqlx::Error {
+pub(super) fn unreadable(value: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("'{value}' is nothing that holdfast writes").into())
 }

@@ -5,9 +5,9 @@ use sqlx::{QueryBuilder, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::orders::COMMITTED;
-use super::{Error, Store};
-use crate::orders::{Reason, Status};
+use super::orders::{COMMITTED, retrying};
+use super::{Error, Store, order_history};
+use crate::orders::{Actor, Reason, Status};
 
 /// An order that is PARKED.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +64,24 @@ impl Store {
     /// Gives a parked order, or all of them, to recovery again, and answers how many. Each gets
     /// back the status that its outcome and its reason say.
     pub async fn retry_parked(&self, order: Option<Uuid>) -> Result<u64, Error> {
+        retrying(|| self.try_retry_parked(order)).await
+    }
+
+    async fn try_retry_parked(&self, order: Option<Uuid>) -> Result<u64, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut select = QueryBuilder::new("SELECT id FROM orders WHERE settled = 0 AND status = ");
+        select.push_bind(Status::Parked.as_str());
+        if let Some(order) = order {
+            select.push(" AND id = ").push_bind(order);
+        }
+        let select = select.push(" ORDER BY id FOR UPDATE");
+        let parked: Vec<Uuid> = select
+            .build_query_scalar()
+            .fetch_all(&mut *transaction)
+            .await?;
+        if parked.is_empty() {
+            return Ok(0);
+        }
         let mut update = QueryBuilder::new(
             "UPDATE orders o LEFT JOIN hold_outcomes h ON h.order_id = o.id SET o.status = CASE \
              WHEN o.reason IS NULL AND h.outcome = ",
@@ -87,12 +105,15 @@ impl Store {
             .push_bind(Status::Cancelled.as_str())
             .push(
                 " END, o.error = NULL, o.attempts = 0, o.version = o.version + 1, o.lease_until = NOW(3) \
-                 WHERE o.settled = 0 AND o.status = ",
-            )
-            .push_bind(Status::Parked.as_str());
-        if let Some(order) = order {
-            update.push(" AND o.id = ").push_bind(order);
+                 WHERE o.id IN (",
+            );
+        let mut ids = update.separated(", ");
+        for order in &parked {
+            ids.push_bind(*order);
         }
-        Ok(update.build().execute(&self.pool).await?.rows_affected())
+        update.push(")").build().execute(&mut *transaction).await?;
+        order_history::append(&mut transaction, &parked, &Actor::Operator.into()).await?;
+        transaction.commit().await?;
+        Ok(parked.len() as u64)
     }
 }

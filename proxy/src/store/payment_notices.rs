@@ -4,8 +4,8 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::orders::retrying;
-use super::{Error, Store};
-use crate::orders::Status;
+use super::{Error, Store, order_history};
+use crate::orders::{Actor, Status};
 
 /// What came of a notice of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,24 +103,37 @@ impl Store {
         captured: Option<&str>,
         lease_ms: u64,
     ) -> Result<bool, Error> {
-        // MySQL assigns from left to right, so the version is counted before the status changes.
-        let noted = sqlx::query(
-            "UPDATE orders SET \
-               version = version + IF(? IS NOT NULL AND status = 'PENDING', 1, 0), \
-               status = IF(? IS NULL, status, 'PAID'), \
+        let mut transaction = self.pool.begin().await?;
+        let status: Option<String> = sqlx::query_scalar(
+            "SELECT status FROM orders WHERE id = ? AND status IN ('PENDING', 'PAID') FOR UPDATE",
+        )
+        .bind(order)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(status) = status.as_deref().and_then(Status::from_word) else {
+            return Ok(false);
+        };
+        let becomes_paid = status == Status::Pending && captured.is_some();
+        let becomes = if becomes_paid { Status::Paid } else { status };
+        sqlx::query(
+            "UPDATE orders SET status = ?, version = version + ?, \
                payment_id = COALESCE(?, payment_id), \
                attempts = 0, \
                lease_until = LEAST(lease_until, NOW(3) + INTERVAL ? * 1000 MICROSECOND) \
-             WHERE id = ? AND status IN ('PENDING', 'PAID')",
+             WHERE id = ?",
         )
-        .bind(captured)
-        .bind(captured)
+        .bind(becomes.as_str())
+        .bind(i64::from(becomes_paid))
         .bind(captured)
         .bind(lease_ms)
         .bind(order)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(noted.rows_affected() > 0)
+        if becomes_paid {
+            order_history::append(&mut transaction, &[order], &Actor::Provider.into()).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Takes an order up again that was called off; false when it was not.

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::orders::{ABORTED, COMMITTED, decide, facts, outcome_of, retrying};
-use super::{Error, Store};
+use super::{Error, Store, order_history};
 use crate::events::{Event, EventType};
-use crate::orders::{Order, Reason, Status};
+use crate::orders::{Actor, Author, Order, Reason, Status};
 
 /// What became of calling an order off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,22 @@ pub enum Aborted {
 const LONGEST_ERROR: usize = 255;
 
 impl Store {
-    /// Calls the order off for ever, unless it was committed before.
-    pub async fn abort_order(&self, order: &Order, reason: Reason) -> Result<Aborted, Error> {
-        retrying(|| self.try_abort_order(order, reason)).await
+    /// Calls the order off for ever, unless it was committed before; `author` is who does.
+    pub async fn abort_order(
+        &self,
+        order: &Order,
+        reason: Reason,
+        author: &Author,
+    ) -> Result<Aborted, Error> {
+        retrying(|| self.try_abort_order(order, reason, author)).await
     }
 
-    async fn try_abort_order(&self, order: &Order, reason: Reason) -> Result<Aborted, Error> {
+    async fn try_abort_order(
+        &self,
+        order: &Order,
+        reason: Reason,
+        author: &Author,
+    ) -> Result<Aborted, Error> {
         let mut transaction = self.pool.begin().await?;
         if !decide(&mut transaction, order.id, ABORTED).await?
             && outcome_of(&mut transaction, order.id).await? == COMMITTED
@@ -46,7 +56,10 @@ impl Store {
         let events = match called_off.rows_affected() {
             // A repetition, and an order that was never recorded, change nothing to tell of.
             0 => Vec::new(),
-            _ => ending(order, reason),
+            _ => {
+                order_history::append(&mut transaction, &[order.id], author).await?;
+                ending(order, reason)
+            }
         };
         self.finish(transaction, &events).await?;
         Ok(Aborted::Aborted)
@@ -72,6 +85,7 @@ impl Store {
         if refunded.rows_affected() == 0 {
             return Ok(());
         }
+        order_history::append(&mut transaction, &[order.id], &Actor::System.into()).await?;
         let reason: Option<String> = sqlx::query_scalar("SELECT reason FROM orders WHERE id = ?")
             .bind(order.id)
             .fetch_one(&mut *transaction)
@@ -84,7 +98,12 @@ impl Store {
     /// Leaves an order that is not settled to an operator, with what went wrong.
     pub async fn park_order(&self, id: Uuid, error: &str) -> Result<(), Error> {
         let error: String = error.chars().take(LONGEST_ERROR).collect();
-        sqlx::query(
+        retrying(|| self.try_park_order(id, &error)).await
+    }
+
+    async fn try_park_order(&self, id: Uuid, error: &str) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let parked = sqlx::query(
             "UPDATE orders SET status = ?, version = version + 1, error = ? \
              WHERE id = ? AND settled = 0 AND status NOT IN (?, ?)",
         )
@@ -94,9 +113,12 @@ impl Store {
         .bind(Status::Parked.as_str())
         // The money is back: nothing is left for a person to do.
         .bind(Status::Refunded.as_str())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        if parked.rows_affected() > 0 {
+            order_history::append(&mut transaction, &[id], &Actor::System.into()).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 }
 

@@ -3,7 +3,7 @@
 use holdfast_stock::Command;
 
 use crate::action::Fault;
-use crate::machine;
+use crate::machine::{self, Reason};
 use crate::order::{Card, Lines, Order, OrderNo};
 use crate::servers::mysql::Status;
 use crate::servers::redis::Call;
@@ -123,7 +123,13 @@ impl World {
             && !self.proxies[proxy].is_paused
         {
             self.books.cancelled_by_shopper(order);
-            self.start(proxy, order, None, machine::begin_cancel(), created_ms);
+            self.start(
+                proxy,
+                order,
+                None,
+                machine::begin_cancel(Reason::CancelledByShopper),
+                created_ms,
+            );
         }
     }
 }

@@ -69,6 +69,14 @@ impl Books {
                 "REFUNDED" => payment == Some("refunded"),
                 _ => matches!(payment, None | Some("declined" | "voided")),
             };
+            let history = &order.history;
+            let is_now = format!("{} {}", history.len(), order.status);
+            let begins = history.first().is_some_and(|first| first == "1 PENDING");
+            let is_whole = begins && history.last() == Some(&is_now);
+            check(
+                is_whole,
+                format!("history: order {id} is {} after {history:?}", order.status),
+            );
             check(
                 sound,
                 format!(
@@ -172,6 +180,7 @@ mod tests {
             reason: None,
             was_sold: true,
             units: 1,
+            history: ["1 PENDING", "2 CONFIRMED"].map(str::to_owned).into(),
         };
         (id.to_owned(), order)
     }
@@ -265,6 +274,15 @@ mod tests {
         assert!(
             kept.contains("money: order a is REFUNDED and its payment Some(\"captured\")"),
             "{kept}"
+        );
+
+        let rewritten = doctored(|books, _| {
+            let order = books.orders.get_mut("a").unwrap();
+            order.history.remove(0);
+        });
+        assert!(
+            rewritten.contains("history: order a is CONFIRMED after [\"2 CONFIRMED\"]"),
+            "{rewritten}"
         );
 
         let unpaid = doctored(|books, _| assert!(books.payments.remove("a").is_some()));

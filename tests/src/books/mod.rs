@@ -59,6 +59,8 @@ pub struct OrderRow {
     pub was_sold: bool,
     /// Units of the SKU.
     pub units: i64,
+    /// What its history says it became, step by step, each with its version: `1 PENDING`.
+    pub history: Vec<String>,
 }
 
 /// What Redis says.

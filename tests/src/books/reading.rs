@@ -19,7 +19,10 @@ impl Books {
             .fetch_one(&mut mysql)
             .await?;
         let rows = sqlx::query(
-            "SELECT id, status, reason, quantity, outcome FROM orders JOIN order_lines l ON l.order_id = id \
+            "SELECT id, status, reason, quantity, outcome, \
+               (SELECT GROUP_CONCAT(CONCAT(version, ' ', status) ORDER BY version) \
+                FROM order_history h WHERE h.order_id = id) AS history \
+             FROM orders JOIN order_lines l ON l.order_id = id \
              LEFT JOIN hold_outcomes h ON h.order_id = id WHERE sku = ?",
         )
         .bind(sku)
@@ -29,11 +32,14 @@ impl Books {
         for row in rows {
             let id = Uuid::from_slice(row.try_get("id")?)?.to_string();
             let outcome: Option<String> = row.try_get("outcome")?;
+            let history: Option<String> = row.try_get("history")?;
+            let history = history.unwrap_or_default();
             let row = OrderRow {
                 status: row.try_get("status")?,
                 reason: row.try_get("reason")?,
                 was_sold: outcome.as_deref() == Some("COMMITTED"),
                 units: row.try_get("quantity")?,
+                history: history.split_terminator(',').map(str::to_owned).collect(),
             };
             orders.insert(id, row);
         }

@@ -1,13 +1,14 @@
 //! The statements that write new orders, and those that look whether they are there already.
 
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row, Transaction};
+use uuid::Uuid;
 
-use super::super::{Error, outbox};
+use super::super::{Error, order_history, outbox};
 use super::pieces::{ARMS, ROWS, pieces};
 use super::record::Record;
 use super::sift::Known;
 use crate::events::Event;
-use crate::orders::Status;
+use crate::orders::{Actor, Status};
 
 /// Writes new orders with their keys, lines and first events.
 pub async fn insert(
@@ -56,6 +57,10 @@ pub async fn insert(
                 .push_unseparated(" * 1000 MICROSECOND");
         });
         insert.build().execute(&mut **transaction).await?;
+    }
+    let ids: Vec<Uuid> = new.iter().map(|record| record.order.id).collect();
+    for piece in pieces(ids.len(), ROWS) {
+        order_history::append(transaction, &ids[piece], &Actor::Shopper.into()).await?;
     }
     let lines: Vec<_> = new
         .iter()

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::super::admission::Admission;
 use super::super::orders::{ABORTED, COMMITTED, facts};
-use super::super::{Error, outbox};
+use super::super::{Error, order_history, outbox};
 use super::commit::{Commit, Committed};
 use super::pieces::{ARMS, ROWS, pieces};
 use crate::catalogue::Sku;
 use crate::events::{Event, EventType};
-use crate::orders::{OrderLine, Status};
+use crate::orders::{Actor, OrderLine, Status};
 
 /// The primary key decides: whoever inserts first, for ever.
 pub async fn insert_outcomes(
@@ -56,6 +56,10 @@ pub async fn confirm_orders(
         if updated.rows_affected() != commits.len() as u64 {
             return Err(Error::NotToBeConfirmed);
         }
+    }
+    let ids: Vec<Uuid> = commits.iter().map(|commit| commit.order.id).collect();
+    for piece in pieces(ids.len(), ROWS) {
+        order_history::append(transaction, &ids[piece], &Actor::System.into()).await?;
     }
     Ok(())
 }

@@ -172,7 +172,7 @@ impl World {
             Effect::Confirm => self.confirm(saga, fault),
             Effect::Abort(reason) => self.transact(Transaction::Abort(order, reason), fault),
             Effect::Release => self.release(saga, fault),
-            Effect::Cancel => {
+            Effect::Cancel(_) => {
                 self.transact(Transaction::Cancel(order, self.now_ms + LEASE_MS), fault)
             }
             Effect::Return => self.give_back(saga, fault),

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod breaker;
 pub mod carts;
 pub mod catalogue;
 pub mod cli;

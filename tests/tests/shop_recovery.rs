@@ -210,7 +210,8 @@ async fn a_rush_outlives_a_redis_that_hangs() -> Result<()> {
     Rush::audit(&stack, "HUNG", async || {
         redis.signal(Signal::SIGSTOP)?;
         let noticed = wait::until_async("the proxy to miss Redis", PATIENCE, || async {
-            Ok((ready(&stack).await? == 503).then_some(()))
+            let is_away = stack.proxy.metric("holdfast_redis_breaker_open").await? == 1.0;
+            Ok((is_away && ready(&stack).await? == 200).then_some(()))
         });
         let noticed = noticed.await;
         redis.signal(Signal::SIGCONT)?;

@@ -16,6 +16,7 @@ use crate::http::{admin, router::Router, server};
 use crate::payment::HttpProvider;
 use crate::reconcile::Servers;
 use crate::reconcile::rebuilding::Rebuilder;
+use crate::reconcile::returning::Returning;
 use crate::reconcile::watch::Watch;
 use crate::saga::{leases, recovery, runner::Runner};
 use crate::store::Store;
@@ -52,6 +53,13 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         metrics: app.metrics.clone(),
     };
     let reconciler = tokio::spawn(watch.run(stop.clone()));
+    let returning = Returning {
+        servers: app.sagas.rebuilder.servers.clone(),
+        config: app.config.reconcile.clone(),
+        metrics: app.metrics.clone(),
+    };
+    // As long as sagas go on they need to know that Redis is back.
+    let returning = tokio::spawn(returning.run(stop_relay.clone()));
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -72,6 +80,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     recovery.await?;
     renewal.await?;
     reconciler.await?;
+    returning.await?;
     relay.await?;
     admin.await?;
     tracing::info!("holdfast has stopped");
@@ -81,6 +90,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>> {
     let metrics = Arc::new(Metrics::new());
     let gateway = Gateway::open(&config.redis).context("redis.url")?;
+    let gateway = gateway.guarded(&config.redis, &metrics);
     let store =
         Store::open_counted(&config.mysql, &config.commit, &metrics).context("mysql.url")?;
     let provider = Box::new(HttpProvider::new(

@@ -13,6 +13,8 @@ impl Config {
             ("http.body_timeout_ms", self.http.body_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
+            ("redis.breaker_failures", self.redis.breaker_failures.into()),
+            ("redis.breaker_open_ms", self.redis.breaker_open_ms),
             (
                 "redis.replica_acks_timeout_ms",
                 self.redis.replica_acks_timeout_ms,

@@ -76,6 +76,11 @@ pub struct Redis {
     pub url: Secret,
     /// The deadline of one call, ms.
     pub timeout_ms: u64,
+    /// After this many failed calls in a row Redis is left alone: whatever needs it is refused at
+    /// once.
+    pub breaker_failures: u32,
+    /// For so long, ms; then one call tries whether it answers again.
+    pub breaker_open_ms: u64,
     /// A hold waits until so many replicas have it; one that does not come so far is released and
     /// answered with 503. 0: none is waited for.
     pub replica_acks: u32,
@@ -88,6 +93,8 @@ impl Default for Redis {
         Self {
             url: Secret("redis://127.0.0.1:6379".into()),
             timeout_ms: 500,
+            breaker_failures: 5,
+            breaker_open_ms: 1_000,
             replica_acks: 0,
             replica_acks_timeout_ms: 250,
         }

@@ -8,7 +8,9 @@ pub mod inventory;
 mod reconciliation;
 mod replication;
 pub mod sessions;
+mod standing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -16,10 +18,14 @@ use redis::{Cmd, FromRedisValue, Pipeline, ServerErrorKind, Value};
 
 use crate::config;
 use replication::Replication;
+use standing::Standing;
 
 /// Why a call to Redis gave no answer. Commands carry ids, so any of them may be sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Redis has failed again and again and is left alone for a while: nothing was sent.
+    #[error("redis does not answer, and is left alone for a while")]
+    Away,
     /// The server answered with an error: nothing was changed.
     #[error("redis refused {command}: {message}")]
     Refused {
@@ -69,6 +75,8 @@ pub struct Gateway {
     connection: ConnectionManager,
     deadline: Duration,
     replication: Option<Replication>,
+    /// Only a server keeps one: a command of the command line ends with the first failure.
+    standing: Option<Arc<Standing>>,
 }
 
 impl Gateway {
@@ -84,21 +92,28 @@ impl Gateway {
             connection: manager(&client, deadline)?,
             deadline,
             replication: Replication::open(&client, config)?,
+            standing: None,
         })
     }
 
     /// Sends one command and reads its answer as `T`, within the deadline.
     pub async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        self.admit()?;
+        let answered = self.send(command).await;
+        self.note(&answered);
+        T::from_redis_value(answered?).map_err(|error| unknown(command, &error.to_string()))
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, Error> {
         let mut connection = self.connection.clone();
         let answered = tokio::time::timeout(self.deadline, connection.send_packed_command(command));
-        let value = match answered.await {
+        match answered.await {
             Ok(Ok(value)) => value
                 .extract_error()
-                .map_err(|error| classify(command, &error))?,
-            Ok(Err(error)) => return Err(classify(command, &error)),
-            Err(_) => return Err(unknown(command, "no answer within redis.timeout_ms")),
-        };
-        T::from_redis_value(value).map_err(|error| unknown(command, &error.to_string()))
+                .map_err(|error| classify(command, &error)),
+            Ok(Err(error)) => Err(classify(command, &error)),
+            Err(_) => Err(unknown(command, "no answer within redis.timeout_ms")),
+        }
     }
 
     /// Sends a MULTI … EXEC and reads its answers as `T`, within the deadline. `first` stands for
@@ -108,13 +123,16 @@ impl Gateway {
         first: &Cmd,
         transaction: &Pipeline,
     ) -> Result<T, Error> {
+        self.admit()?;
         let mut connection = self.connection.clone();
         let answered =
             tokio::time::timeout(self.deadline, transaction.query_async(&mut connection));
-        match answered.await {
+        let answer = match answered.await {
             Ok(answer) => answer.map_err(|error| classify(first, &error)),
             Err(_) => Err(unknown(first, "no answer within redis.timeout_ms")),
-        }
+        };
+        self.note(&answer);
+        answer
     }
 
     /// Fails unless the server answers and has the module.

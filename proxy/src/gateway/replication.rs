@@ -93,6 +93,7 @@ impl Gateway {
         let Some(replication) = &self.replication else {
             return self.call(command).await;
         };
+        self.admit()?;
         let Acknowledged { value, replicas } = replication.reserve(command).await?;
         let reservation = Reservation::from_redis_value(value)
             .map_err(|error| unknown(command, &error.to_string()))?;

@@ -36,11 +36,7 @@ impl Problem {
 
     /// A server behind this one does not answer; `error` goes to the log alone.
     pub fn unavailable(what: &str, error: impl std::fmt::Display) -> Self {
-        Self::new(
-            Kind::Unavailable,
-            format!("{what} does not answer; try again in a moment"),
-        )
-        .because(error)
+        Self::new(Kind::Unavailable, does_not_answer(what)).because(error)
     }
 
     /// A fault of Holdfast itself; `error` goes to the log alone.
@@ -104,9 +100,18 @@ impl Problem {
     }
 }
 
+fn does_not_answer(what: &str) -> String {
+    format!("{what} does not answer; try again in a moment")
+}
+
 impl From<crate::gateway::Error> for Problem {
     fn from(error: crate::gateway::Error) -> Self {
-        Self::unavailable("the stock and session store", error)
+        let what = "the stock and session store";
+        match error {
+            // Told to the log once, when it was given up, and not with every request.
+            crate::gateway::Error::Away => Self::new(Kind::Unavailable, does_not_answer(what)),
+            error => Self::unavailable(what, error),
+        }
     }
 }
 

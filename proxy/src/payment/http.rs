@@ -1,8 +1,7 @@
 //! A provider behind an HTTP API, which docs/payment.md describes; `payment-sandbox` in tests/
 //! speaks the same.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::breaker::{Limits, Outcome, State};
 use super::provider::is_payment_id;
 use super::{Error, Payment, Provider, Standing};
+use crate::breaker::{Breaker, Limits, Outcome};
 use crate::config::{self, Secret};
 
 /// The provider at `payment.url`.
@@ -22,10 +21,7 @@ pub struct HttpProvider {
     client: Client,
     payments: Url,
     api_key: Option<Secret>,
-    limits: Limits,
-    breaker: Mutex<State>,
-    /// 1 while calls are not let through.
-    breaker_open: Gauge,
+    breaker: Breaker,
 }
 
 /// A payment as the provider shows it.
@@ -44,16 +40,15 @@ impl HttpProvider {
     pub fn new(config: &config::Payment, breaker_open: Gauge) -> anyhow::Result<Self> {
         let timeout = Duration::from_millis(config.timeout_ms);
         let base: Url = config.url.parse()?;
+        let limits = Limits {
+            failures: config.breaker_failures,
+            open_for: Duration::from_millis(config.breaker_open_ms),
+        };
         Ok(Self {
             client: Client::builder().timeout(timeout).build()?,
             payments: base.join("v1/payments")?,
             api_key: config.api_key.clone(),
-            limits: Limits {
-                failures: config.breaker_failures,
-                open_for: Duration::from_millis(config.breaker_open_ms),
-            },
-            breaker: Mutex::new(State::NEW),
-            breaker_open,
+            breaker: Breaker::new("the payment provider", limits, breaker_open),
         })
     }
 
@@ -69,7 +64,7 @@ impl HttpProvider {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Standing, Error> {
-        if !self.is_admitted() {
+        if !self.breaker.admits() {
             let cause = "it has failed again and again, and is left alone for a while";
             return Err(Error::NotSent(cause.into()));
         }
@@ -87,37 +82,8 @@ impl HttpProvider {
             Ok(_) | Err(Error::Refused(_)) => Outcome::Answered,
             Err(Error::NotSent(_) | Error::Unclear(_)) => Outcome::Failed,
         };
-        self.note(outcome);
+        self.breaker.note(outcome);
         answer
-    }
-
-    fn is_admitted(&self) -> bool {
-        self.with_breaker(|state| state.admit(self.limits, Instant::now()))
-    }
-
-    fn note(&self, outcome: Outcome) {
-        let (before, after) = self.with_breaker(|before| {
-            let after = before.after(outcome, self.limits, Instant::now());
-            (after, (before, after))
-        });
-        match (before, after) {
-            (State::Closed { .. }, State::Open { .. }) => {
-                tracing::warn!("the payment provider fails; it is left alone for a while");
-            }
-            (State::HalfOpen { .. }, State::Closed { .. }) => {
-                tracing::info!("the payment provider answers again");
-            }
-            _ => {}
-        }
-    }
-
-    fn with_breaker<T>(&self, change: impl FnOnce(State) -> (State, T)) -> T {
-        // The state is replaced whole, so a panic elsewhere cannot have left half of one.
-        let mut state = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        let (next, result) = change(*state);
-        *state = next;
-        self.breaker_open.set(next.is_open().into());
-        result
     }
 }
 
@@ -154,7 +120,7 @@ impl Provider for HttpProvider {
     }
 
     fn is_left_alone(&self) -> bool {
-        self.with_breaker(|state| (state, !state.lets_through(Instant::now())))
+        !self.breaker.would_admit()
     }
 
     fn standing(&self, order_id: Uuid) -> BoxFuture<'_, Result<Standing, Error>> {

@@ -1,6 +1,5 @@
 //! Taking money: what a provider must be able to do, and the one that speaks HTTP.
 
-pub mod breaker;
 mod http;
 mod provider;
 pub mod webhook;

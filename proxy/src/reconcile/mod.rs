@@ -3,13 +3,14 @@
 //! `decision` says what is wrong and what puts it right, and knows no server. `look` reads what it
 //! needs, `mending` does what it says, `walk` takes every product there is, a page at a time.
 //! `rebuilding` makes stock anew that Redis has lost, for buyers who wait for it; `watch` does all
-//! of it in the background of `holdfast serve`.
+//! of it in the background of `holdfast serve`, and `returning` when Redis was away.
 
 pub mod decision;
 mod look;
 mod mending;
 pub mod rebuilding;
 pub mod report;
+pub mod returning;
 pub mod walk;
 pub mod watch;
 

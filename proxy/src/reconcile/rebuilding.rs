@@ -22,7 +22,8 @@ const BATCH: usize = 256;
 /// Reserves, also what Redis has lost. Cheap to clone.
 #[derive(Clone)]
 pub struct Rebuilder {
-    pub(super) servers: Servers,
+    /// Both sides.
+    pub servers: Servers,
     queue: mpsc::Sender<Waiting>,
     met_loss: Arc<Notify>,
 }
@@ -63,6 +64,9 @@ impl Rebuilder {
         ttl_ms: u64,
     ) -> Result<Reservation, gateway::Error> {
         let gateway = &self.servers.gateway;
+        if !gateway.sells() {
+            return Err(gateway::Error::Away);
+        }
         match gateway.reserve_all(hold, lines, ttl_ms).await {
             Err(error) if error.has_prefix("NOSUCHSTOCK") => {}
             answered => return answered,

@@ -46,6 +46,9 @@ impl Watch {
 
     async fn take_turns(&self) {
         loop {
+            while self.rebuilder.servers.gateway.is_away() {
+                tokio::time::sleep(POLL).await;
+            }
             match self.rebuilder.servers.store.lock_reconcile().await {
                 Ok(Some(lock)) => {
                     let Err(error) = self.walk_while_locked(lock).await;

@@ -35,8 +35,10 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
                 tracing::warn!(%error, "recovery could not look for orders; it tries again");
             }
         }
-        let delivered = deliver_unacknowledged(&runner.store, &runner.gateway);
-        chore("deliver changes of stock", delivered).await;
+        if !runner.gateway.is_away() {
+            let delivered = deliver_unacknowledged(&runner.store, &runner.gateway);
+            chore("deliver changes of stock", delivered).await;
+        }
         chore("remove expired keys", forget_expired_keys(&runner)).await;
         chore("count the parked orders", count_parked_orders(&runner)).await;
         tokio::select! {

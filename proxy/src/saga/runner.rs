@@ -102,10 +102,13 @@ impl Runner {
         }
     }
 
-    /// Buys, unless the provider is known to be away. The saga runs on when the receiver is dropped.
+    /// Buys, unless Redis or the provider are known to be away. The saga runs on when the receiver is dropped.
     pub fn buy(self: &Arc<Self>, purchase: Purchase) -> oneshot::Receiver<Ending> {
         if self.provider.is_left_alone() {
-            return refused_at_once();
+            return refused_at_once(Reason::PaymentFailed);
+        }
+        if !self.gateway.sells() {
+            return refused_at_once(Reason::Unavailable);
         }
         let first = if purchase.is_held {
             machine::begin_with_hold()
@@ -246,12 +249,12 @@ impl Runner {
     }
 }
 
-/// Nothing is held or written for an order that could not be paid.
-fn refused_at_once() -> oneshot::Receiver<Ending> {
+/// Nothing is held or written for an order that could not be held or paid.
+fn refused_at_once(reason: Reason) -> oneshot::Receiver<Ending> {
     let (listener, ending) = oneshot::channel();
     // It cannot fail: the receiver is right here.
     let _sent = listener.send(Ending {
-        answer: Answer::Refused(Reason::PaymentFailed),
+        answer: Answer::Refused(reason),
         refused_lines: Vec::new(),
     });
     ending

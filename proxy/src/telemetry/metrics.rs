@@ -49,6 +49,12 @@ pub struct Metrics {
     /// 1 while the payment provider is not called, because it failed too often.
     pub payment_breaker_open: Gauge,
 
+    /// 1 while Redis is not called, because it failed too often.
+    pub redis_breaker_open: Gauge,
+    /// 1 while orders are sold by what Redis counts: not while it is away, and not before its
+    /// counts have been compared after that.
+    pub redis_sells: Gauge,
+
     /// SKUs whose count in Redis was not what MySQL says, at the last look.
     pub reconcile_drifted_skus: Gauge,
 }
@@ -82,6 +88,8 @@ impl Metrics {
             commit_queue_length: Gauge::default(),
             commit_shed: Counter::default(),
             payment_breaker_open: Gauge::default(),
+            redis_breaker_open: Gauge::default(),
+            redis_sells: Gauge::default(),
             reconcile_drifted_skus: Gauge::default(),
         };
         // A series that appears with its first event has no rise to see in it.
@@ -158,6 +166,16 @@ impl Metrics {
             "payment_breaker_open",
             "1 while the payment provider is not called because it failed too often",
             self.payment_breaker_open.clone(),
+        );
+        registry.register(
+            "redis_breaker_open",
+            "1 while Redis is not called because it failed too often",
+            self.redis_breaker_open.clone(),
+        );
+        registry.register(
+            "redis_sells",
+            "1 while orders are sold by what Redis counts",
+            self.redis_sells.clone(),
         );
         registry.register(
             "reconcile_drifted_skus",

@@ -1,5 +1,4 @@
-//! A circuit breaker (M. Nygard, *Release It!*, ch. 5): a provider that fails again and again is
-//! left alone for a while, so that nobody waits for it. Pure: the time is passed in.
+//! What a circuit breaker decides (M. Nygard, *Release It!*, ch. 5). Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +34,7 @@ pub enum State {
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider answered, if only with a no.
+    /// The server answered, if only with a no.
     Answered,
     /// It did not answer in time, or that it cannot.
     Failed,

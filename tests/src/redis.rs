@@ -116,6 +116,24 @@ impl Redis {
         Ok(connection)
     }
 
+    /// Lets the user `proxy` of redis-conf/users.acl in, and answers the URL of who comes as that user.
+    pub fn admit_proxy(&self) -> Result<String> {
+        let users = std::fs::read_to_string(data::checkout().join("redis-conf/users.acl"))?;
+        let rules = users
+            .lines()
+            .find_map(|line| line.strip_prefix("user proxy "));
+        let mut command = redis::cmd("ACL");
+        command.arg("SETUSER").arg("proxy");
+        for rule in acl_rules(rules.context("users.acl has no user 'proxy'")?) {
+            command.arg(rule);
+        }
+        let () = command
+            .arg("on")
+            .arg(">secret")
+            .query(&mut self.connection()?)?;
+        Ok(self.url.replacen("redis://", "redis://proxy:secret@", 1))
+    }
+
     /// Whether it runs a module that has been built anew since.
     pub fn runs_replaced_module(&self) -> bool {
         self.server()
@@ -135,6 +153,21 @@ impl Redis {
             .as_ref()
             .context("this Redis was given by HOLDFAST_REDIS_URL and is not ours to manage")
     }
+}
+
+/// The words of an ACL line; a selector in parentheses is one word.
+fn acl_rules(line: &str) -> Vec<String> {
+    let mut rules: Vec<String> = Vec::new();
+    for word in line.split_whitespace() {
+        match rules.last_mut() {
+            Some(rule) if rule.starts_with('(') && !rule.ends_with(')') => {
+                rule.push(' ');
+                rule.push_str(word);
+            }
+            _ => rules.push(word.to_owned()),
+        }
+    }
+    rules
 }
 
 /// The path of the module: `HOLDFAST_MODULE`, or the one built beside the running program.

@@ -33,6 +33,8 @@ pub struct StackOptions {
     pub webhooks: bool,
     /// Settings of the proxy, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub environment: Vec<(String, String)>,
+    /// Whether the proxy is the user `proxy` of redis-conf/users.acl, who may do only what it needs.
+    pub redis_user: bool,
 }
 
 impl Default for StackOptions {
@@ -44,6 +46,7 @@ impl Default for StackOptions {
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
             webhooks: false,
             environment: Vec::new(),
+            redis_user: false,
         }
     }
 }
@@ -134,7 +137,10 @@ impl Stack {
         mysql.create_database(&database)?;
 
         let proxy_options = ProxyOptions {
-            redis_url: redis.url().to_owned(),
+            redis_url: match options.redis_user {
+                true => redis.admit_proxy()?,
+                false => redis.url().to_owned(),
+            },
             mysql_url: mysql.url(&database),
             kafka_brokers: kafka.brokers().to_owned(),
             kafka_topic: Some(topic.clone()),

@@ -109,6 +109,7 @@ fn pairs(lines: &[(&str, i64)]) -> Vec<(String, i64)> {
 async fn a_guest_becomes_a_customer_who_buys_and_gets_the_money_back() -> Result<()> {
     let stack = Stack::start(StackOptions {
         kafka: false,
+        redis_user: true,
         catalogue: Some(catalogue_of(&["KETTLE", "TEAPOT"])?),
         ..StackOptions::default()
     })?;

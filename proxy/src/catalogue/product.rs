@@ -21,6 +21,9 @@ pub struct Product {
     pub price_minor: i64,
     /// ISO 4217, such as `GBP`.
     pub currency: String,
+    /// The most units that one buyer may have of it, for a drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buyer_limit: Option<i64>,
 }
 
 /// A product that the catalogue cannot hold. The text names the field and its limits.
@@ -71,6 +74,7 @@ impl Product {
             description: description.to_owned(),
             price_minor,
             currency: currency.to_owned(),
+            buyer_limit: None,
         })
     }
 }

@@ -166,6 +166,7 @@ mod tests {
             description: String::new(),
             price_minor,
             currency: currency.to_owned(),
+            buyer_limit: None,
         }
     }
 

@@ -123,6 +123,7 @@ impl Draft {
             description: String::new(),
             price_minor: self.price_minor.unwrap_or_default(),
             currency: stocking.currency.clone(),
+            buyer_limit: None,
         };
         Goods {
             product,

@@ -106,6 +106,6 @@ pub async fn add_stock(transaction: &mut Transaction, sku: &Sku, delta: i64) -> 
 
 fn select() -> QueryBuilder<MySql> {
     QueryBuilder::new(
-        "SELECT sku, name, description, CAST(price * 100 AS SIGNED) AS price_minor, currency FROM products",
+        "SELECT sku, name, description, CAST(price * 100 AS SIGNED) AS price_minor, currency, buyer_limit FROM products",
     )
 }

@@ -116,6 +116,7 @@ impl Config {
             "mysql.url",
             "must begin with mysql://",
         )?;
+        self.jwt.check()?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
         check_with(
             "log.filter",

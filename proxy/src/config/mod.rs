@@ -2,6 +2,8 @@
 //! environment (`HOLDFAST_<SECTION>__<KEY>`), and checked whole before a port is bound.
 
 mod check;
+mod jwt;
+mod networks;
 mod secrets;
 mod sections;
 
@@ -9,6 +11,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use jwt::{Jwt, JwtAlgorithm};
+pub use networks::{ForwardedHeader, Networks};
 pub use secrets::Secret;
 pub use sections::{
     Admin, Auth, Cart, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql, Orders,
@@ -41,6 +45,8 @@ pub struct Config {
     pub admin: Admin,
     /// Who may administer.
     pub auth: Auth,
+    /// Access tokens for API clients.
+    pub jwt: Jwt,
     /// The gate.
     pub redis: Redis,
     /// The truth.

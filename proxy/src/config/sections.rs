@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{ForwardedHeader, Networks, Secret};
 
 /// The public API.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +26,10 @@ pub struct Http {
     pub max_concurrent_requests: usize,
     /// Development without TLS: cookies without `Secure` and the `__Host-` prefix.
     pub plain_http_cookies: bool,
+    /// The balancers that are believed when they say whom they got a request from.
+    pub trusted_proxies: Networks,
+    /// The one header in which they say it; they must replace or extend what a client sent in it.
+    pub forwarded_header: ForwardedHeader,
 }
 
 impl Default for Http {
@@ -38,6 +42,8 @@ impl Default for Http {
             drain_timeout_ms: 10_000,
             max_concurrent_requests: 10_000,
             plain_http_cookies: false,
+            trusted_proxies: Networks::default(),
+            forwarded_header: ForwardedHeader::default(),
         }
     }
 }

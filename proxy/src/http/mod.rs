@@ -4,6 +4,7 @@ pub mod admin;
 pub mod auth;
 pub mod call;
 pub mod carts;
+pub mod client_address;
 pub mod contract;
 pub mod documentation;
 pub mod holds;

@@ -1,5 +1,6 @@
 //! Who shops here: addresses, passwords, users.
 
+pub mod access_tokens;
 mod email;
 pub mod password;
 
@@ -15,6 +16,11 @@ pub const CUSTOMER: &str = "customer";
 pub const SUPPORT: &str = "support";
 /// The role of somebody who runs the shop.
 pub const ADMIN: &str = "admin";
+
+/// The roles of a list that is separated by commas.
+pub fn split_roles(roles: &str) -> impl Iterator<Item = &str> {
+    roles.split(',').filter(|role| !role.is_empty())
+}
 
 /// Somebody who has registered.
 #[derive(Clone, sqlx::FromRow)]

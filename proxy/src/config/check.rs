@@ -87,6 +87,11 @@ impl Config {
             "must not be longer than session.absolute_ms",
         )?;
         ensure(
+            self.cart.ttl_ms > self.session.absolute_ms,
+            "cart.ttl_ms",
+            "must be longer than session.absolute_ms, so that no cart ends before its session",
+        )?;
+        ensure(
             self.http.listen.port() == 0 || self.http.listen != self.admin.listen,
             "admin.listen",
             "must not be the address of http.listen",
@@ -179,6 +184,8 @@ mod tests {
             long,
             "holds.checkout_ttl_ms: must be at most 3600000, an hour"
         );
+        let short = refused(|config| config.cart.ttl_ms = config.session.absolute_ms);
+        assert!(short.starts_with("cart.ttl_ms: must be longer"), "{short}");
         let no_url = refused(|config| config.redis.url = Secret("http://127.0.0.1".into()));
         assert!(no_url.starts_with("redis.url: "), "{no_url}");
         let other = refused(|config| config.mysql.url = Secret("postgres://127.0.0.1/shop".into()));

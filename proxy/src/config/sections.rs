@@ -211,17 +211,19 @@ impl Default for Session {
     }
 }
 
-/// How long carts live.
+/// How long carts live: longer than any session, so that whoever comes back finds theirs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cart {
-    /// Since the last change, ms.
+    /// Since the last change, ms; longer than `session.absolute_ms`.
     pub ttl_ms: u64,
 }
 
 impl Default for Cart {
     fn default() -> Self {
-        Self { ttl_ms: 86_400_000 }
+        Self {
+            ttl_ms: 604_800_000,
+        }
     }
 }
 

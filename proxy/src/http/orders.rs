@@ -79,7 +79,10 @@ pub async fn place(mut call: Call) -> HttpAnswer {
             ));
         }
     };
-    let order = Order::new(Uuid::now_v7(), session.owner, priced(&call, &items).await?);
+    let order = Order {
+        from_cart: form.cart,
+        ..Order::new(Uuid::now_v7(), session.owner, priced(&call, &items).await?)
+    };
     let purchase = Purchase {
         order: order.clone(),
         card,
@@ -92,21 +95,6 @@ pub async fn place(mut call: Call) -> HttpAnswer {
         && let Some(answer) = replay(&call, &session, key).await?
     {
         return Ok(answer);
-    }
-    if ending.answer == Answer::Confirmed && form.cart {
-        let bought: Vec<(Sku, i64)> = items
-            .into_iter()
-            .map(|item| (item.sku, item.quantity))
-            .collect();
-        // The order stands whatever becomes of the cart.
-        if let Err(error) = call
-            .app
-            .gateway
-            .remove_from_cart(session.owner, &bought)
-            .await
-        {
-            tracing::warn!(order = %order.id, %error, "a cart was not emptied");
-        }
     }
     tell(&call, order, ending).await
 }

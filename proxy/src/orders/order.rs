@@ -31,6 +31,9 @@ pub struct Order {
     /// Why it was not bought, or is not any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// True when it was made of its buyer's cart, which its sale empties.
+    #[serde(skip)]
+    pub from_cart: bool,
     /// When it was written.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
@@ -135,6 +138,7 @@ impl Order {
             currency: priced.currency,
             status: Status::Pending,
             reason: None,
+            from_cart: false,
             // As the table keeps it, so that an order never shows two times.
             created_at: OffsetDateTime::now_utc().truncate_to_millisecond(),
         }

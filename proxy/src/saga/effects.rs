@@ -36,6 +36,7 @@ impl Runner {
             Effect::Ask { question } => self.ask(saga, question).await,
             Effect::Commit => self.commit(saga).await,
             Effect::Confirm => self.confirm(saga).await,
+            Effect::EmptyCart => self.empty_cart(saga).await,
             Effect::Abort(reason) => self.abort(saga, reason).await,
             Effect::Release => self.release(saga).await,
             Effect::Cancel(reason) => self.cancel_sold(saga, reason).await,
@@ -166,6 +167,20 @@ impl Runner {
             }
             Err(error) => saga.unclear("confirm", error),
         }
+    }
+
+    /// A cart that nobody can empty keeps its order from rest only for as long as a cart lives. The
+    /// mark against taking out twice is younger than the order, and stands for as long.
+    async fn empty_cart(&self, saga: &Saga) -> Input {
+        let age = OffsetDateTime::now_utc() - saga.order.created_at;
+        if !saga.order.from_cart || age > Duration::from_millis(self.cart_ttl_ms) {
+            return Input::Done;
+        }
+        let emptied = self
+            .gateway
+            .take_out_of_cart(&saga.order, self.cart_ttl_ms)
+            .await;
+        saga.done_or_unclear("empty the cart", emptied)
     }
 
     async fn abort(&self, saga: &Saga, reason: Reason) -> Input {

@@ -62,6 +62,7 @@ pub fn next(state: State, input: Input) -> Step {
         State::Overdue => after_last_question(input),
         State::Committing { attempt } => after_commit(attempt, input),
         State::Confirming(sale) => after_confirm(sale, input),
+        State::EmptyingCart => after_emptying(input),
         State::Aborting(reason, money) => after_abort(reason, money, input),
         State::Releasing(reason, money) => after_release(reason, money, input),
         State::LettingGo(reason) => answered(State::Finished, Answer::Refused(reason)),
@@ -190,15 +191,23 @@ fn after_commit(attempt: u8, input: Input) -> Step {
 
 fn after_confirm(sale: Sale, input: Input) -> Step {
     match (sale, input) {
-        (Sale::Stands, Input::Done) => saying(
-            Answer::Confirmed,
-            State::Settling,
-            Effect::Settle(End::Sold),
-        ),
+        (Sale::Stands, Input::Done) => to(State::EmptyingCart, Effect::EmptyCart),
         // The order stands whatever Redis says: an unclear confirm is recovery's to repeat.
         (Sale::Stands, _) => answered(State::Left, Answer::Confirmed),
         (Sale::Cancelled, Input::Done) => to(State::Returning, Effect::Return),
         (Sale::Cancelled, _) => rest(State::Left),
+    }
+}
+
+/// Whoever asked is told afterwards, so that a buyer who is told finds the cart empty.
+fn after_emptying(input: Input) -> Step {
+    match input {
+        Input::Done => saying(
+            Answer::Confirmed,
+            State::Settling,
+            Effect::Settle(End::Sold),
+        ),
+        _ => answered(State::Left, Answer::Confirmed),
     }
 }
 

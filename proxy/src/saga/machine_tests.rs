@@ -27,6 +27,7 @@ struct Facts {
     prepared: bool,
     money_taken: bool,
     committed: bool,
+    cart_emptied: bool,
     aborted: bool,
     cancelled: bool,
     let_go: bool,
@@ -63,6 +64,7 @@ impl Facts {
             ),
             Effect::Commit => self.demand(facts.money_taken, "nothing is sold before it is paid"),
             Effect::Confirm => self.demand(facts.committed, "a sale is told before it is made"),
+            Effect::EmptyCart => self.demand(facts.is_sold(), "a cart is emptied for no sale"),
             Effect::Abort(_) => self.demand(!facts.committed, "a sold order is called off"),
             Effect::Release => {
                 self.demand(!facts.committed, "a sale's units are given back");
@@ -93,7 +95,10 @@ impl Facts {
                 facts.refund == Some(Input::Refused),
                 "what is only unclear is parked",
             ),
-            Effect::Settle(End::Sold) => self.demand(facts.is_sold(), "a lost sale is settled"),
+            Effect::Settle(End::Sold) => {
+                self.demand(facts.is_sold(), "a lost sale is settled");
+                self.demand(facts.cart_emptied, "what is bought stays in the cart");
+            }
             Effect::Settle(End::Undone) => self.demand(
                 facts.aborted && facts.let_go && (facts.money_is_back() || !facts.money_taken),
                 "an order is settled that is not undone",
@@ -124,6 +129,7 @@ impl Facts {
             (Effect::Commit, Input::Done) | (Effect::Abort(_), Input::LostRace) => {
                 self.committed = true;
             }
+            (Effect::EmptyCart, Input::Done) => self.cart_emptied = true,
             (Effect::Abort(_), Input::Done) => self.aborted = true,
             (Effect::Release, Input::Done) => self.let_go = true,
             (Effect::Cancel(_), Input::Done) => self.cancelled = true,
@@ -317,7 +323,7 @@ fn every_path_has_an_end() {
 
 #[test]
 fn every_rule_is_broken_by_some_machine_and_seen() {
-    let broken: [(&str, Machine); 15] = [
+    let broken: [(&str, Machine); 17] = [
         (
             "nothing is paid before it is prepared",
             doctored!(State::Recording(_), Input::Done => authorise(1)),
@@ -329,6 +335,14 @@ fn every_rule_is_broken_by_some_machine_and_seen() {
         (
             "a sale is told before it is made",
             doctored!(State::Committing { .. }, Input::LostRace => to(State::Confirming(Sale::Stands), Effect::Confirm)),
+        ),
+        (
+            "a cart is emptied for no sale",
+            doctored!(State::Aborting(..), Input::Done => to(State::EmptyingCart, Effect::EmptyCart)),
+        ),
+        (
+            "what is bought stays in the cart",
+            doctored!(State::Confirming(Sale::Stands), Input::Done => settle(End::Sold)),
         ),
         (
             "a sold order is called off",

@@ -46,6 +46,8 @@ pub struct Runner {
     pub patience_ms: u64,
     /// How long a sold order can be cancelled, ms.
     pub cancel_window_ms: u64,
+    /// How long a cart lives, ms.
+    pub cart_ttl_ms: u64,
     /// The orders that this process is at.
     pub leases: Leases,
     recovery_wake: Notify,
@@ -96,6 +98,7 @@ impl Runner {
             recovery: config.recovery.clone(),
             patience_ms: config.payment.patience_ms,
             cancel_window_ms: config.orders.cancel_window_ms,
+            cart_ttl_ms: config.cart.ttl_ms,
             leases: Leases::default(),
             recovery_wake: Notify::new(),
             tasks: TaskTracker::new(),

@@ -39,6 +39,8 @@ pub enum State {
     },
     /// The sale is being told to Redis.
     Confirming(Sale),
+    /// What was bought is being taken out of the cart that it came from.
+    EmptyingCart,
     /// The order is being called off in MySQL, for ever.
     Aborting(Reason, Money),
     /// The held units are being given back.
@@ -130,6 +132,8 @@ pub enum Effect {
     Commit,
     /// `INV.CONFIRM … LATE` on every line.
     Confirm,
+    /// Take what was bought out of the buyer's cart, if the order was made of it; once for an order.
+    EmptyCart,
     /// Insert ABORTED, cancel the order, write the events.
     Abort(Reason),
     /// `INV.RELEASE` on every line.
@@ -252,6 +256,7 @@ impl Effect {
                 I::Unclear,
             ],
             Effect::Confirm
+            | Effect::EmptyCart
             | Effect::Release
             | Effect::Return
             | Effect::RecordRefund

@@ -20,7 +20,7 @@ pub struct KnownRequest {
 
 /// What [`read_order`] needs of a row of `orders o`.
 pub(super) const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 AS SIGNED) AS total_minor, \
-                       o.currency, o.reason, o.created_at";
+                       o.currency, o.reason, o.from_cart, o.created_at";
 
 impl Store {
     /// One order.
@@ -156,6 +156,7 @@ fn read_order(row: &MySqlRow) -> Result<Order, sqlx::Error> {
         currency: row.try_get("currency")?,
         status,
         reason: row.try_get("reason")?,
+        from_cart: row.try_get("from_cart")?,
         created_at: row.try_get("created_at")?,
     })
 }

@@ -81,9 +81,22 @@ impl World {
             (Call::One(_, Command::Release { id }), Ok(Word::Released)) if was_prepared => {
                 self.check_release(order::order_of(id));
             }
+            (Call::EmptyCart(order), _) => self.check_cart(*order),
             _ => {}
         }
         answer
+    }
+
+    /// A cart loses what was bought of it, once.
+    fn check_cart(&mut self, order: OrderNo) {
+        let was_sold =
+            (self.mysql.history.get(order)).is_some_and(|history| history.contains(&Change::Sold));
+        let times = self.redis.carts.times(order);
+        if !was_sold || times > 1 {
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} was taken out of its cart {times} times, sold is {was_sold}")
+            });
+        }
     }
 
     /// A request, and whether money moved more than once.

@@ -109,6 +109,11 @@ impl World {
                 format!("order {order} is sold and not paid for")
             });
         }
+        if is_sold && self.redis.carts.times(order) == 0 {
+            (self.books).breach(Subject::Order(order), || {
+                format!("order {order} is sold, and still in its cart")
+            });
+        }
         let refused = self.books.was_refused(order);
         if refused && is_sold {
             (self.books).breach(Subject::Order(order), || {

@@ -32,6 +32,10 @@ pub enum Control {
     CorrectWithoutSeq,
     /// The units of a cancelled sale come back under a new id each time.
     ReturnWithoutId,
+    /// What is bought stays in the cart.
+    CartForgotten,
+    /// What is bought is taken out of the cart as often as it is asked for.
+    NoCartMark,
 }
 
 impl Control {
@@ -50,6 +54,9 @@ pub fn next(control: Option<Control>, state: State, input: Input) -> Step {
         Some(Control::ReleaseBeforeAbort) => release_before_abort(step),
         Some(Control::RefundForgotten) => refund_forgotten(step),
         Some(Control::PrepareSkipped) if matches!(step.state, State::Preparing(_)) => {
+            machine::next(step.state, Input::Done)
+        }
+        Some(Control::CartForgotten) if step.state == State::EmptyingCart => {
             machine::next(step.state, Input::Done)
         }
         _ => step,

@@ -69,11 +69,13 @@ impl World {
         let mut provider = Provider::default();
         provider.without_tombstone = control == Some(Control::NoTombstone);
         provider.without_idempotency = control == Some(Control::NoPaymentIdempotency);
+        let mut redis = Redis::new(stock);
+        redis.carts.without_mark = control == Some(Control::NoCartMark);
         Self {
             now_ms: 0,
             orders: Vec::new(),
             mysql: MySql::new(stock),
-            redis: Redis::new(stock),
+            redis,
             provider,
             kafka: Kafka::default(),
             proxies: vec![Proxy::default(); proxies],

@@ -40,7 +40,7 @@ pub async fn insert(
     new.sort_unstable_by_key(|record| record.order.id);
     for piece in pieces(new.len(), ROWS) {
         let mut insert = QueryBuilder::new(
-            "INSERT INTO orders (id, user_id, status, total, currency, created_at, saga_id, lease_until) ",
+            "INSERT INTO orders (id, user_id, status, total, currency, from_cart, created_at, saga_id, lease_until) ",
         );
         insert.push_values(&new[piece], |mut row, record| {
             let order = &record.order;
@@ -50,6 +50,7 @@ pub async fn insert(
                 .push_bind(order.total_minor)
                 .push_unseparated(" / 100")
                 .push_bind(&order.currency)
+                .push_bind(order.from_cart)
                 .push_bind(order.created_at)
                 .push_bind(record.saga_id)
                 .push("NOW(3) + INTERVAL ")

@@ -10,6 +10,7 @@ use crate::machine::{Answer, Effect, Input, State, Step};
 use crate::order::{Card, OrderNo};
 use crate::servers::mysql::Transaction;
 use crate::servers::provider::Request;
+use crate::servers::redis::Call;
 use crate::world::{LEASE_MS, World};
 
 /// A running saga.
@@ -170,6 +171,10 @@ impl World {
                 self.transact(Transaction::Commit(order, self.orders[order].lines), fault)
             }
             Effect::Confirm => self.confirm(saga, fault),
+            Effect::EmptyCart => {
+                let emptied = self.call_redis(Call::EmptyCart(order), fault);
+                Done::With(emptied.map_or(Input::Unclear, |_| Input::Done))
+            }
             Effect::Abort(reason) => self.transact(Transaction::Abort(order, reason), fault),
             Effect::Release => self.release(saga, fault),
             Effect::Cancel(_) => {

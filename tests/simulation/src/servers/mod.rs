@@ -1,5 +1,6 @@
 //! What stands around a proxy, each modelled as far as the shop can notice.
 
+pub mod carts;
 mod group_commit;
 pub mod kafka;
 pub mod mysql;

@@ -8,7 +8,8 @@ use holdfast_stock::{
     Command, Effect, Id, Ledger, Misuse, Policy, Record, Retention, Standing, State, Until, Word,
 };
 
-use crate::order::{self, Lines, SkuNo};
+use super::carts::Carts;
+use crate::order::{self, Lines, OrderNo, SkuNo};
 use crate::reconcile::Rebuild;
 
 /// Holds that one sweep ends, and memories that it drops.
@@ -18,6 +19,8 @@ const SWEPT: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Redis {
     shards: Vec<Shard>,
+    /// What shoppers mean to buy. No failover sets them back: that is not what is tried here.
+    pub carts: Carts,
     /// How far the primary's clock is ahead of the others', in milliseconds.
     pub skew_ms: u64,
 }
@@ -60,6 +63,8 @@ pub enum Call {
     One(SkuNo, Command),
     /// `MULTI`: `INV.SET … IF 0` and `INV.PREPARE … LATE` of the orders in flight.
     Rebuild(SkuNo, Rebuild),
+    /// The script that takes what an order bought out of its cart.
+    EmptyCart(OrderNo),
 }
 
 impl Redis {
@@ -67,6 +72,7 @@ impl Redis {
     pub fn new(stock: &[u64]) -> Self {
         let mut redis = Self {
             shards: vec![Shard::default(); stock.len()],
+            carts: Carts::default(),
             skew_ms: 0,
         };
         for (sku, &on_hand) in stock.iter().enumerate() {
@@ -93,6 +99,10 @@ impl Redis {
                 Ok(word)
             }
             Call::Rebuild(sku, rebuild) => self.rebuild(*sku, rebuild, now_ms),
+            Call::EmptyCart(order) => {
+                self.carts.take_out(*order);
+                Ok(Word::Ok)
+            }
             Call::ReserveAll { id, lines, ttl_ms } => {
                 let mut decided = Vec::with_capacity(lines.len());
                 for line in lines.iter() {
@@ -274,6 +284,7 @@ impl Hash for Redis {
             shard.behind.len().hash(state);
         }
         self.skew_ms.hash(state);
+        self.carts.hash(state);
     }
 }
 

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::people::access_tokens::AccessTokens;
 use crate::saga::runner::Runner;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -20,6 +21,8 @@ pub struct App {
     pub store: Store,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
+    /// Issues and reads the tokens of API clients.
+    pub access_tokens: AccessTokens,
     /// What the payment provider may sign its webhooks with.
     pub webhook_secrets: Vec<Vec<u8>>,
     /// What is counted, for GET /metrics on the admin port.

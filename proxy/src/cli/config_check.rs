@@ -2,9 +2,11 @@
 
 use super::output::say;
 use crate::config::Config;
+use crate::people::access_tokens::AccessTokens;
 
 /// A configuration that could not be used has been refused before this runs.
-pub(super) fn run(config: &Config) -> std::io::Result<()> {
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+    AccessTokens::open(&config.jwt)?;
     say(format_args!(
         "the configuration is sound: API on {}, admin on {}",
         config.http.listen, config.admin.listen

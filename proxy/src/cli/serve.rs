@@ -14,6 +14,7 @@ use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
 use crate::http::{admin, router::Router, server};
 use crate::payment::HttpProvider;
+use crate::people::access_tokens::AccessTokens;
 use crate::reconcile::Servers;
 use crate::reconcile::rebuilding::Rebuilder;
 use crate::reconcile::returning::Returning;
@@ -111,6 +112,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         &config,
     );
     Ok(Arc::new(App {
+        access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
         config,
         gateway,

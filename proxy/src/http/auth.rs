@@ -1,4 +1,4 @@
-//! Who is asking: the session behind a cookie or bearer token, or the operator.
+//! The session behind a cookie or bearer token, and the operator.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -86,6 +86,11 @@ impl Call {
         item: Option<&str>,
     ) -> Result<Session, Problem> {
         let Some(token) = self.token() else {
+            if self.access_token().is_some() {
+                return Err(no_session(
+                    "this needs the session itself; an access token is not enough",
+                ));
+            }
             return Err(no_session(
                 "start one with POST /v1/sessions and send its cookie or bearer token",
             ));
@@ -111,25 +116,6 @@ impl Call {
         })
     }
 
-    /// Refuses who has none of `roles`. The operator's token stands for every role.
-    pub async fn has_role(&self, roles: &[&str]) -> Result<(), Problem> {
-        if self.is_operator() {
-            return Ok(());
-        }
-        let session = self.session().await?;
-        let has_one = session
-            .touched
-            .roles
-            .split(',')
-            .any(|role| roles.contains(&role));
-        if has_one {
-            Ok(())
-        } else {
-            let detail = format!("this needs the role {}", roles.join(" or "));
-            Err(Problem::new(Kind::Forbidden, detail))
-        }
-    }
-
     /// True for who shows the operator's token.
     pub fn is_operator(&self) -> bool {
         let Some(expected) = &self.app.config.auth.operator_token else {
@@ -140,7 +126,7 @@ impl Call {
         given.as_bytes().ct_eq(expected.expose().as_bytes()).into()
     }
 
-    fn bearer(&self) -> Option<&str> {
+    pub(super) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         scheme
             .eq_ignore_ascii_case("bearer")

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::auth::Session;
+use super::identity::Identity;
 use super::{Kind, Problem};
 use crate::app::App;
 use crate::catalogue::Sku;
@@ -31,6 +32,7 @@ pub struct Call {
     /// The Idempotency-Key under which the request is done, if it has one.
     pub idempotency_key: Option<IdempotencyKey>,
     pub(super) session: OnceCell<Session>,
+    pub(super) identity: OnceCell<Identity>,
     params: Parameters,
     body: Incoming,
     read: Option<Bytes>,
@@ -51,6 +53,7 @@ impl Call {
             peer,
             idempotency_key: None,
             session: OnceCell::new(),
+            identity: OnceCell::new(),
             params,
             body,
             read: None,

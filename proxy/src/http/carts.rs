@@ -24,13 +24,13 @@ pub struct Quantity {
 
 /// `GET /v1/cart`
 pub async fn get(call: Call) -> Answer {
-    let owner = call.session().await?.owner;
+    let owner = call.identity().await?.owner;
     show(&call.app, owner).await
 }
 
 /// `POST /v1/cart/items`
 pub async fn add(mut call: Call) -> Answer {
-    let owner = call.session().await?.owner;
+    let owner = call.identity().await?.owner;
     let Item { sku, quantity } = call.json().await?;
     check(&call.app, &sku, quantity).await?;
     let ttl_ms = call.app.config.cart.ttl_ms;
@@ -47,7 +47,7 @@ pub async fn add(mut call: Call) -> Answer {
 
 /// `PUT /v1/cart/items/{sku}`
 pub async fn set(mut call: Call) -> Answer {
-    let owner = call.session().await?.owner;
+    let owner = call.identity().await?.owner;
     let sku = call.sku()?;
     let Quantity { quantity } = call.json().await?;
     check(&call.app, &sku, quantity).await?;
@@ -65,14 +65,14 @@ pub async fn set(mut call: Call) -> Answer {
 
 /// `DELETE /v1/cart/items/{sku}`
 pub async fn remove(call: Call) -> Answer {
-    let owner = call.session().await?.owner;
+    let owner = call.identity().await?.owner;
     call.app.gateway.drop_from_cart(owner, &call.sku()?).await?;
     show(&call.app, owner).await
 }
 
 /// `DELETE /v1/cart`
 pub async fn empty(call: Call) -> Answer {
-    let owner = call.session().await?.owner;
+    let owner = call.identity().await?.owner;
     call.app.gateway.empty_cart(owner).await?;
     no_content()
 }

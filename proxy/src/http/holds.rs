@@ -54,14 +54,14 @@ pub struct Hold {
 
 /// `POST /v1/holds`
 pub async fn take(mut call: Call) -> HttpAnswer {
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let form: HoldForm = call.json().await?;
     let ttl_ms = checked_ttl(
         &call,
         form.ttl_ms.unwrap_or(call.app.config.holds.checkout_ttl_ms),
     )?;
     let hold = CheckoutHold {
-        owner: session.owner,
+        owner,
         priced: priced(&call, &form.items).await?,
     };
     let id = Uuid::now_v7();
@@ -78,7 +78,7 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     };
     if reservation.word != Word::Reserved {
         gateway.forget_hold(id).await?;
-        let order = Order::new(id, session.owner, hold.priced);
+        let order = Order::new(id, owner, hold.priced);
         return Err(out_of_stock(&order, &reservation.lines));
     }
     json(
@@ -195,11 +195,11 @@ pub async fn confirm(mut call: Call) -> HttpAnswer {
 
 /// The hold in the path, if it is the asker's own.
 async fn own_hold(call: &Call) -> Result<(Uuid, CheckoutHold), Problem> {
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let id = call.id("hold_id")?;
     let hold = call.app.gateway.read_hold(id).await?;
     // Somebody else's hold is as unknown as none, so that ids cannot be tried out.
-    let own = hold.filter(|hold| hold.owner == session.owner);
+    let own = hold.filter(|hold| hold.owner == owner);
     Ok((id, own.ok_or_else(|| unknown(id))?))
 }
 

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod documentation;
 pub mod holds;
 pub mod idempotency;
+pub mod identity;
 pub mod kind;
 pub mod openapi;
 mod order_answers;
@@ -22,6 +23,7 @@ pub mod routes;
 pub mod server;
 pub mod sessions;
 pub mod stock;
+pub mod tokens;
 pub mod users;
 pub mod webhooks;
 

@@ -9,7 +9,6 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::auth::Session;
 use super::idempotency::mismatch;
 use super::order_answers::{cannot_cancel, tell, tell_again};
 use super::page::Limit;
@@ -60,18 +59,18 @@ pub struct OrderPage {
 
 /// `POST /v1/orders`
 pub async fn place(mut call: Call) -> HttpAnswer {
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let form: OrderForm = call.json().await?;
     let card = form.payment.checked()?.to_owned();
     let key = call.idempotency_key.clone();
     if let Some(key) = &key
-        && let Some(answer) = replay(&call, &session, key).await?
+        && let Some(answer) = replay(&call, owner, key).await?
     {
         return Ok(answer);
     }
     let items = match (&form.items, form.cart) {
         (Some(items), false) => items.clone(),
-        (None, true) => cart_items(&call, &session).await?,
+        (None, true) => cart_items(&call, owner).await?,
         _ => {
             return Err(Problem::new(
                 Kind::InvalidBody,
@@ -81,7 +80,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
     };
     let order = Order {
         from_cart: form.cart,
-        ..Order::new(Uuid::now_v7(), session.owner, priced(&call, &items).await?)
+        ..Order::new(Uuid::now_v7(), owner, priced(&call, &items).await?)
     };
     let purchase = Purchase {
         order: order.clone(),
@@ -92,7 +91,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
     let ending = buy(&call, purchase).await;
     if ending.answer == Answer::Refused(Reason::KeyTaken)
         && let Some(key) = &key
-        && let Some(answer) = replay(&call, &session, key).await?
+        && let Some(answer) = replay(&call, owner, key).await?
     {
         return Ok(answer);
     }
@@ -101,14 +100,12 @@ pub async fn place(mut call: Call) -> HttpAnswer {
 
 /// `GET /v1/orders?limit&before`
 pub async fn list(call: Call) -> HttpAnswer {
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let OrderQuery { limit, before } = call.asked()?;
     let limit = limit.get() as usize;
     // One more than asked for tells whether there is a next page.
     let store = &call.app.store;
-    let mut orders = store
-        .orders_of(session.owner, before, limit as u32 + 1)
-        .await?;
+    let mut orders = store.orders_of(owner, before, limit as u32 + 1).await?;
     let more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| more).map(|order| order.id);
@@ -150,12 +147,12 @@ pub async fn cancel(call: Call) -> HttpAnswer {
 
 /// The order in the path, if it is the asker's own.
 async fn own_order(call: &Call) -> Result<Order, Problem> {
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let id = call.id("order_id")?;
     let order = call.app.store.order(id).await?;
     // Somebody else's order is as unknown as none, so that ids cannot be tried out.
     order
-        .filter(|order| order.user_id == session.owner)
+        .filter(|order| order.user_id == owner)
         .ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no order {id}")))
 }
 
@@ -205,8 +202,8 @@ async fn wait_for(call: &Call, ending: oneshot::Receiver<Ending>) -> Ending {
     }
 }
 
-async fn cart_items(call: &Call, session: &Session) -> Result<Vec<Item>, Problem> {
-    let lines = call.app.gateway.cart(session.owner).await?;
+async fn cart_items(call: &Call, owner: Uuid) -> Result<Vec<Item>, Problem> {
+    let lines = call.app.gateway.cart(owner).await?;
     if lines.is_empty() {
         return Err(Problem::new(
             Kind::EmptyCart,
@@ -222,11 +219,11 @@ async fn cart_items(call: &Call, session: &Session) -> Result<Vec<Item>, Problem
 /// The answer of an earlier request with the same key, if it led to anything that stands.
 async fn replay(
     call: &Call,
-    session: &Session,
+    owner: Uuid,
     key: &IdempotencyKey,
 ) -> Result<Option<Response<Body>>, Problem> {
     let store = &call.app.store;
-    let Some(known) = store.known_request(session.owner, &key.key).await? else {
+    let Some(known) = store.known_request(owner, &key.key).await? else {
         return Ok(None);
     };
     if known.request_hash != key.request_hash {
@@ -240,9 +237,7 @@ async fn replay(
         reason.is_some_and(|reason| reason == Reason::PaymentDeclined || reason.is_cancellation());
     if order.is_called_off() && !is_final {
         // It came to nothing for a reason that may have passed, so it may be tried anew.
-        store
-            .forget_request(session.owner, &key.key, order.id)
-            .await?;
+        store.forget_request(owner, &key.key, order.id).await?;
         return Ok(None);
     }
     tell_again(&order).map(Some)

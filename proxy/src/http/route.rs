@@ -34,7 +34,7 @@ pub struct Route {
 pub enum Access {
     /// Everybody, with a session or without.
     Anyone,
-    /// Whoever has a session, guests too.
+    /// Whoever has a session or an access token, guests too.
     Session,
     /// Who has registered and logged in.
     Customer,
@@ -124,7 +124,7 @@ impl Route {
     async fn admit(&self, call: &Call) -> Result<(), Problem> {
         match self.access {
             Access::Anyone => Ok(()),
-            Access::Session => call.session().await.map(drop),
+            Access::Session => call.identity().await.map(drop),
             Access::Customer => call.has_role(&[CUSTOMER, SUPPORT, ADMIN]).await,
             Access::Support => call.has_role(&[SUPPORT, ADMIN]).await,
             Access::Admin => call.has_role(&[ADMIN]).await,

@@ -11,6 +11,7 @@ use super::sessions::{
     self, CurrentSession, Login, SessionLife, StartedSession, View, ViewedItems,
 };
 use super::stock::{self, Change, Count, Shown};
+use super::tokens::{self, AccessToken};
 use super::users::{self, Account, Registration};
 use super::{documentation, webhooks};
 use crate::carts::PricedCart;
@@ -62,6 +63,11 @@ fn people() -> Vec<Route> {
             .called("listViewedItems")
             .says("Lists what was viewed last.")
             .answers::<ViewedItems>(200),
+        post("/v1/sessions/current/tokens", Session, tokens::issue)
+            .called("issueAccessToken")
+            .says("Gives an API client a token that says who asks, for some minutes.")
+            .answers::<AccessToken>(201)
+            .refuses(&[Kind::Forbidden]),
     ]
 }
 

@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use self::decision::{Decision, Memory, decide, memory};
-use super::auth::Session;
 use super::{Answer, Body, Call, Kind, Problem, in_memory, order_answers};
 use crate::app::App;
 use crate::gateway::idempotency::{Marker, ScopedKey, StoredAnswer};
@@ -38,13 +37,10 @@ where
     let Some(key) = read_key(&call.head.headers)? else {
         return handle(call).await;
     };
-    let session = call.session().await?;
+    let owner = call.identity().await?.owner;
     let request_hash = request_hash(&mut call).await?;
     let app = call.app.clone();
-    let scoped = ScopedKey {
-        owner: session.owner,
-        key: &key,
-    };
+    let scoped = ScopedKey { owner, key: &key };
     let marker = Marker {
         request_hash,
         attempt: Uuid::now_v7(),
@@ -57,7 +53,7 @@ where
     match decide(found, &request_hash) {
         Decision::Proceed => {}
         Decision::Replay(answer) => return Ok(replayed(answer)),
-        Decision::InFlight => return answer_in_flight(&call, &session, &key, &request_hash).await,
+        Decision::InFlight => return answer_in_flight(&call, owner, &key, &request_hash).await,
         Decision::Mismatch => return Err(mismatch()),
     }
     call.idempotency_key = Some(IdempotencyKey {
@@ -113,14 +109,9 @@ fn longest_flight_ms(app: &App) -> u64 {
 }
 
 /// Its proxy may have died after the sale, so the database is asked before the client has to wait.
-async fn answer_in_flight(
-    call: &Call,
-    session: &Session,
-    key: &str,
-    request_hash: &[u8; 32],
-) -> Answer {
+async fn answer_in_flight(call: &Call, owner: Uuid, key: &str, request_hash: &[u8; 32]) -> Answer {
     let store = &call.app.store;
-    let known = store.known_request(session.owner, key).await?;
+    let known = store.known_request(owner, key).await?;
     let order_id = match known {
         Some(known) if known.request_hash == *request_hash => Some(known.order_id),
         _ => call.id("hold_id").ok(),
@@ -130,7 +121,7 @@ async fn answer_in_flight(
         None => None,
     };
     match order {
-        Some(order) if order.status == Status::Confirmed && order.user_id == session.owner => {
+        Some(order) if order.status == Status::Confirmed && order.user_id == owner => {
             order_answers::tell_again(&order)
         }
         _ => Err(Problem::new(

@@ -26,6 +26,7 @@ has_java_17() {
     java_version=$("${HOLDFAST_JAVA:-java}" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
     [ "${java_version:-0}" -ge 17 ]
 }
+has_python_venv() { python3 -c "import ensurepip, venv"; }
 has_database() {
     if [ -n "${HOLDFAST_MYSQL_SERVER:-}" ]; then has "$HOLDFAST_MYSQL_SERVER"; else has mariadbd && has mariadb; fi
 }
@@ -41,7 +42,9 @@ need libclang-dev "the library that bindgen loads" \
 need redis-server "the server that the module is loaded into" has "${HOLDFAST_REDIS_SERVER:-redis-server}"
 need redis-tools "redis-cli, to try the commands by hand" has redis-cli
 need "mariadb-server-core mariadb-client-core" "the database, as binaries without a system service" has_database
-need curl "to try the HTTP API by hand" has curl
+need curl "to try the HTTP API by hand, and the journeys of docs/http.md" has curl
+need nodejs "the journeys of docs/http.md in JavaScript" has node
+need python3-venv "the journeys in Python, and Schemathesis, which make test-contract puts into a folder of its own" has_python_venv
 
 # Kafka is fetched by Maven and runs on Java; without them the stack works and the events wait in the outbox.
 optional=""

@@ -25,6 +25,8 @@ pub struct App {
     pub access_tokens: AccessTokens,
     /// What the payment provider may sign its webhooks with.
     pub webhook_secrets: Vec<Vec<u8>>,
+    /// The OpenAPI document of all routes.
+    pub openapi: serde_json::Value,
     /// What is counted, for GET /metrics on the admin port.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the process has been told to stop.

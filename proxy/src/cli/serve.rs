@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
-use crate::http::{admin, router::Router, server};
+use crate::http::{admin, openapi, router::Router, routes::routes, server};
 use crate::payment::HttpProvider;
 use crate::people::access_tokens::AccessTokens;
 use crate::reconcile::Servers;
@@ -114,6 +114,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
     Ok(Arc::new(App {
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
+        openapi: openapi::document(&routes(), config.http.session_cookie()),
         config,
         gateway,
         store,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Kind;
 use super::contract::Content;
+use super::documentation::FileName;
 use super::route::{Access, Route};
 use crate::catalogue::Sku;
 
@@ -112,6 +113,7 @@ impl Schemas {
         for name in names {
             let schema = match name {
                 "sku" => self.sent.subschema_for::<Sku>(),
+                "file" => self.sent.subschema_for::<FileName>(),
                 _ => self.sent.subschema_for::<uuid::Uuid>(),
             };
             parameters

@@ -222,5 +222,13 @@ fn others() -> Vec<Route> {
             .called("getOpenApi")
             .says("This document.")
             .answers::<serde_json::Value>(200),
+        get("/docs", Anyone, documentation::page)
+            .called("browseApi")
+            .says("A page to browse this document and try the operations.")
+            .answers_text(200, "text/html"),
+        get("/docs/{file}", Anyone, documentation::file)
+            .called("getFileOfPage")
+            .says("A file that the page loads.")
+            .answers_text(200, "text/*"),
     ]
 }

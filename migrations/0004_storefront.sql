@@ -28,3 +28,23 @@ CREATE TABLE order_history (
 -- Of an order that is older than its history, only how it stands is known.
 INSERT INTO order_history (order_id, version, status, reason, actor, at)
 SELECT id, version, status, reason, 'system', updated_at FROM orders;
+
+-- What is known of sessions while Redis is away, and after it has lost them: begun and ended before
+-- it is answered, the time of the last request written behind.
+CREATE TABLE sessions (
+    id             BINARY(16)  NOT NULL,
+    -- SHA-256 of the secret.
+    digest         BINARY(32)  NOT NULL,
+    -- A user's id, or a guest's own.
+    user_id        BINARY(16)  NOT NULL,
+    roles          VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    longest_idle_ms BIGINT     NOT NULL,
+    idle_until     DATETIME(3) NOT NULL,
+    absolute_until DATETIME(3) NOT NULL,
+    -- Once it is set, nothing begins the session again.
+    ended_at       DATETIME(3) NULL,
+    PRIMARY KEY (id),
+    KEY sessions_by_user (user_id),
+    KEY sessions_idle (idle_until),
+    KEY sessions_ended (ended_at)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::people::access_tokens::AccessTokens;
 use crate::saga::runner::Runner;
+use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -19,6 +20,8 @@ pub struct App {
     pub gateway: Gateway,
     /// MySQL: the truth.
     pub store: Store,
+    /// Who is at the shop: in Redis, with a copy in MySQL.
+    pub sessions: Sessions,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
     /// Issues and reads the tokens of API clients.

@@ -20,5 +20,6 @@ pub mod people;
 pub mod reconcile;
 pub mod retail;
 pub mod saga;
+pub mod sessions;
 pub mod store;
 pub mod telemetry;

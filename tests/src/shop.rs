@@ -195,6 +195,14 @@ impl Shopper {
         }
     }
 
+    /// The same shopper with another token.
+    pub fn with_token(&self, token: &str) -> Shopper {
+        Shopper {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The session's token, for a request that is written by hand.
     pub fn token(&self) -> &str {
         &self.token

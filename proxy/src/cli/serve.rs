@@ -20,6 +20,7 @@ use crate::reconcile::rebuilding::Rebuilder;
 use crate::reconcile::returning::Returning;
 use crate::reconcile::watch::Watch;
 use crate::saga::{leases, recovery, runner::Runner};
+use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -56,11 +57,13 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let reconciler = tokio::spawn(watch.run(stop.clone()));
     let returning = Returning {
         servers: app.sagas.rebuilder.servers.clone(),
+        sessions: app.sessions.clone(),
         config: app.config.reconcile.clone(),
         metrics: app.metrics.clone(),
     };
     // As long as sagas go on they need to know that Redis is back.
     let returning = tokio::spawn(returning.run(stop_relay.clone()));
+    let copying = tokio::spawn(app.sessions.clone().write_behind(stop_relay.clone()));
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -82,6 +85,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     renewal.await?;
     reconciler.await?;
     returning.await?;
+    copying.await?;
     relay.await?;
     admin.await?;
     tracing::info!("holdfast has stopped");
@@ -116,6 +120,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         webhook_secrets: config.payment.webhook_secrets()?,
         openapi: openapi::document(&routes(), config.http.session_cookie()),
         config,
+        sessions: Sessions::new(gateway.clone(), store.clone()),
         gateway,
         store,
         sagas: Arc::new(sagas),

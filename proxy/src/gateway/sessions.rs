@@ -5,7 +5,7 @@ use redis::{FromRedisValue, ParsingError, Value, cmd};
 use super::{Error, Gateway};
 
 /// What `SESSION.TOUCH` says of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
     /// `OK`, or why there is no usable session: `ABSENT`, `BAD_SECRET`, `IDLE_EXPIRED`,
     /// `ABSOLUTE_EXPIRED`, `RATE_LIMITED`.

@@ -99,6 +99,10 @@ impl Call {
             .app
             .gateway
             .touch_session(&token.id, token.digest(), page, item)
+            .await;
+        let sessions = &self.app.sessions;
+        let touched = sessions
+            .after_touch(&token.id, token.digest(), touched)
             .await?;
         match touched.state.as_str() {
             "OK" => {}

@@ -115,6 +115,15 @@ impl From<crate::gateway::Error> for Problem {
     }
 }
 
+impl From<crate::sessions::Error> for Problem {
+    fn from(error: crate::sessions::Error) -> Self {
+        match error {
+            crate::sessions::Error::Gateway(error) => error.into(),
+            crate::sessions::Error::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<crate::store::Error> for Problem {
     fn from(error: crate::store::Error) -> Self {
         Self::unavailable("the database", error)

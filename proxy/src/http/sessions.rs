@@ -109,7 +109,7 @@ pub async fn start(mut call: Call) -> Answer {
         idle_ms,
         absolute_ms,
     };
-    call.app.gateway.start_session(&token.id, &session).await?;
+    call.app.sessions.start(&token.id, &session).await?;
     replace_earlier(&call, user.as_ref()).await?;
 
     let answer = json(
@@ -141,7 +141,7 @@ pub async fn current(call: Call) -> Answer {
 /// `DELETE /v1/sessions/current`
 pub async fn end(call: Call) -> Answer {
     let session = call.session().await?;
-    call.app.gateway.end_session(&session.id).await?;
+    call.app.sessions.end(&session.id).await?;
     with_cookie(&call.app, no_content()?, "", 0)
 }
 
@@ -207,7 +207,7 @@ async fn replace_earlier(call: &Call, user: Option<&User>) -> Result<(), Problem
             .merge_carts(earlier.owner, user.id, ttl_ms)
             .await?;
     }
-    call.app.gateway.end_session(&earlier.id).await?;
+    call.app.sessions.end(&earlier.id).await?;
     Ok(())
 }
 

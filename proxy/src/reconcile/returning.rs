@@ -10,6 +10,7 @@ use super::walk::{Task, Walk};
 use super::{Error, Servers};
 use crate::breaker::Outcome;
 use crate::config::Reconcile;
+use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 
 /// How often it is asked how Redis stands, which costs nothing.
@@ -20,6 +21,8 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct Returning {
     /// Both sides.
     pub servers: Servers,
+    /// Which of them ended meanwhile is told before any is believed again.
+    pub sessions: Sessions,
     /// For how long holds are left alone.
     pub config: Reconcile,
     /// Where it is shown.
@@ -36,10 +39,14 @@ impl Returning {
     }
 
     async fn watch(&self) {
+        let mut reached = Instant::now();
         loop {
             let gateway = &self.servers.gateway;
+            if !gateway.is_away() {
+                reached = Instant::now();
+            }
             if gateway.is_away() {
-                self.try_it().await;
+                self.try_it(reached.elapsed()).await;
             } else if !gateway.sells()
                 && let Err(error) = self.catch_up().await
             {
@@ -50,15 +57,29 @@ impl Returning {
         }
     }
 
-    async fn try_it(&self) {
+    async fn try_it(&self, away: Duration) {
         let gateway = &self.servers.gateway;
         if gateway.admits_trial() {
-            let outcome = match gateway.unguarded().is_ready().await {
-                Ok(()) => Outcome::Answered,
-                Err(_) => Outcome::Failed,
+            let outcome = if self.is_back(away).await {
+                Outcome::Answered
+            } else {
+                Outcome::Failed
             };
             gateway.note_trial(outcome);
         }
+    }
+
+    /// Whether it answers, and knows of the sessions that ended while it was away.
+    async fn is_back(&self, away: Duration) -> bool {
+        let gateway = self.servers.gateway.unguarded();
+        if gateway.is_ready().await.is_err() {
+            return false;
+        }
+        let told = self.sessions.tell_ended(&gateway, away).await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "redis is back, and could not be told which sessions have ended; it is tried again");
+        }
+        told.is_ok()
     }
 
     /// Puts every count right, and has it sold by again.

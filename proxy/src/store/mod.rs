@@ -14,6 +14,7 @@ pub mod parked_orders;
 pub mod payment_notices;
 pub mod products;
 mod reconciliation;
+pub mod sessions;
 pub mod silence;
 pub mod undo;
 pub mod users;

@@ -1,0 +1,99 @@
+//! Sessions without Redis.
+
+use anyhow::Result;
+use holdfast_tests::shop::{Shop, Shopper, send};
+use reqwest::Method;
+use serde_json::json;
+use sqlx::Connection;
+
+use super::{STACK, is_in_redis, is_refused_for_now, while_redis_hangs};
+
+#[tokio::test]
+async fn who_is_logged_in_goes_on_and_who_logs_out_stays_out() -> Result<()> {
+    let stack = STACK.lock().await;
+    let shop = Shop::of(&stack.proxy);
+    shop.register("ada@example.com").await?;
+    let ada = shop.log_in("ada@example.com").await?;
+    let [leaves_before, leaves_meanwhile] = [
+        shop.log_in("ada@example.com").await?,
+        shop.log_in("ada@example.com").await?,
+    ];
+    assert_eq!(log_out(&leaves_before).await?, 204);
+
+    while_redis_hangs(&stack, async || {
+        let current = ada.get("/v1/sessions/current").await?;
+        assert_eq!(current.status, 200, "{current:?}");
+        assert_eq!(current.body["owner"], ada.session()["owner"]);
+        assert_eq!(current.body["roles"], json!(["customer"]));
+        assert_eq!(ada.get("/v1/orders").await?.status, 200);
+        assert_eq!(status(&forged(&ada)).await?, 401);
+        assert_eq!(status(&leaves_before).await?, 401);
+
+        assert_eq!(status(&leaves_meanwhile).await?, 200);
+        assert_eq!(log_out(&leaves_meanwhile).await?, 204);
+        assert_eq!(status(&leaves_meanwhile).await?, 401);
+
+        let cart = ada.get("/v1/cart").await?;
+        assert!(is_refused_for_now(&cart), "{cart:?}");
+        Ok(())
+    })
+    .await?;
+
+    assert_eq!(status(&ada).await?, 200);
+    assert_eq!(status(&leaves_meanwhile).await?, 401);
+    assert!(is_in_redis(&stack, ada.session_id())?);
+    assert!(!is_in_redis(&stack, leaves_meanwhile.session_id())?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_that_redis_has_lost_are_brought_back_unless_they_ended() -> Result<()> {
+    let stack = STACK.lock().await;
+    let shop = Shop::of(&stack.proxy);
+    let [stays, leaves, forgotten] = [
+        shop.guest().await?,
+        shop.guest().await?,
+        shop.guest().await?,
+    ];
+    assert_eq!(log_out(&leaves).await?, 204);
+    // The control: without its copy a session that Redis loses is lost.
+    let mut database = sqlx::MySqlConnection::connect(&stack.database_url()).await?;
+    let forget = sqlx::query("DELETE FROM sessions WHERE id = ?");
+    let id: uuid::Uuid = forgotten.session_id().parse()?;
+    assert_eq!(
+        forget
+            .bind(id)
+            .execute(&mut database)
+            .await?
+            .rows_affected(),
+        1
+    );
+    let mut redis = stack.redis.connection()?;
+    redis::cmd("FLUSHALL").exec(&mut redis)?;
+
+    assert_eq!(status(&forged(&stays)).await?, 401);
+    assert!(!is_in_redis(&stack, stays.session_id())?);
+    let current = stays.get("/v1/sessions/current").await?;
+    assert_eq!(current.status, 200, "{current:?}");
+    assert_eq!(current.body["owner"], stays.session()["owner"]);
+    assert!(is_in_redis(&stack, stays.session_id())?);
+    for gone in [&leaves, &forgotten] {
+        assert_eq!(status(gone).await?, 401);
+        assert!(!is_in_redis(&stack, gone.session_id())?);
+    }
+    Ok(())
+}
+
+/// Somebody who knows the session's id and not its secret.
+fn forged(shopper: &Shopper) -> Shopper {
+    shopper.with_token(&format!("{}.{}", shopper.session_id(), "0".repeat(64)))
+}
+
+async fn status(shopper: &Shopper) -> Result<u16> {
+    Ok(shopper.get("/v1/sessions/current").await?.status)
+}
+
+async fn log_out(shopper: &Shopper) -> Result<u16> {
+    let request = shopper.request(Method::DELETE, "/v1/sessions/current");
+    Ok(send(request).await?.status)
+}

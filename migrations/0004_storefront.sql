@@ -48,3 +48,17 @@ CREATE TABLE sessions (
     KEY sessions_idle (idle_until),
     KEY sessions_ended (ended_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+ALTER TABLE products
+    -- Counts the changes of what the catalogue says of the product, and of nothing else: of two
+    -- readings the one with the higher revision is the newer.
+    ADD COLUMN revision BIGINT NOT NULL DEFAULT 1,
+    ADD FULLTEXT KEY products_words (name, description);
+
+-- Counted up on the primary all the time: which count a replica shows says how far it has come.
+CREATE TABLE replica_heartbeat (
+    id   TINYINT NOT NULL,
+    beat BIGINT  NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB;
+INSERT INTO replica_heartbeat (id, beat) VALUES (1, 0);

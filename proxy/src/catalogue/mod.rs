@@ -1,8 +1,13 @@
-//! What a product is, and how its stock changes.
+//! What a product is, how it is found and changed, and how its stock changes.
 
+pub mod cache;
+mod entry;
 mod product;
+mod search;
 mod sku;
 pub mod stock_change;
 
+pub use entry::Entry;
 pub use product::{InvalidProduct, MAX_PRICE_MINOR, Product, amount_minor};
+pub use search::{InvalidSearch, Search};
 pub use sku::{InvalidSku, Sku};

@@ -8,7 +8,16 @@ const MAX_NAME_CHARACTERS: usize = 255;
 const MAX_DESCRIPTION_BYTES: usize = 65_535;
 
 /// A row of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema, sqlx::FromRow)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    sqlx::FromRow,
+)]
 pub struct Product {
     /// Its name in every key, path and table.
     #[sqlx(try_from = "String")]

@@ -90,8 +90,8 @@ async fn compare(config: &Config, options: Options) -> anyhow::Result<Sum> {
 /// A misspelt SKU would be found to have nothing wrong with it.
 async fn refuse_unknown(store: &Store, skus: &[Sku]) -> anyhow::Result<()> {
     let named: Vec<&Sku> = skus.iter().collect();
-    let products = store.products(&named).await?;
-    let is_known = |sku: &&Sku| products.iter().any(|product| product.sku == **sku);
+    let entries = store.entries(&named).await?;
+    let is_known = |sku: &&Sku| entries.iter().any(|entry| entry.product.sku == **sku);
     match named.iter().find(|sku| !is_known(sku)) {
         Some(sku) => bail!("there is no product {sku}"),
         None => Ok(()),

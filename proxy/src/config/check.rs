@@ -27,6 +27,10 @@ impl Config {
             ),
             ("payment.breaker_open_ms", self.payment.breaker_open_ms),
             ("payment.patience_ms", self.payment.patience_ms),
+            ("catalogue.local_ttl_ms", self.catalogue.local_ttl_ms),
+            ("catalogue.local_max_bytes", self.catalogue.local_max_bytes),
+            ("catalogue.redis_ttl_ms", self.catalogue.redis_ttl_ms),
+            ("catalogue.missing_ttl_ms", self.catalogue.missing_ttl_ms),
             ("session.idle_ms", self.session.idle_ms),
             ("session.absolute_ms", self.session.absolute_ms),
             ("session.guest_idle_ms", self.session.guest_idle_ms),
@@ -107,20 +111,10 @@ impl Config {
             "must not be empty",
         )?;
         check_with("redis.url", redis::Client::open(self.redis.url.expose()))?;
-        check_with(
-            "mysql.url",
-            self.mysql
-                .url
-                .expose()
-                .parse::<sqlx::mysql::MySqlConnectOptions>(),
-        )?;
-        // The driver would read any scheme as its own.
-        let mysql_url = self.mysql.url.expose();
-        ensure(
-            mysql_url.starts_with("mysql://") || mysql_url.starts_with("mariadb://"),
-            "mysql.url",
-            "must begin with mysql://",
-        )?;
+        check_mysql("mysql.url", self.mysql.url.expose())?;
+        if let Some(url) = &self.mysql.replica_url {
+            check_mysql("mysql.replica_url", url.expose())?;
+        }
         self.jwt.check()?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
         check_with(
@@ -129,6 +123,13 @@ impl Config {
         )?;
         Ok(())
     }
+}
+
+fn check_mysql(setting: &'static str, url: &str) -> Result<(), Error> {
+    check_with(setting, url.parse::<sqlx::mysql::MySqlConnectOptions>())?;
+    // The driver would read any scheme as its own.
+    let is_mysql = url.starts_with("mysql://") || url.starts_with("mariadb://");
+    ensure(is_mysql, setting, "must begin with mysql://")
 }
 
 /// Refuses a setting unless something holds of it.

@@ -15,8 +15,8 @@ pub use jwt::{Jwt, JwtAlgorithm};
 pub use networks::{ForwardedHeader, Networks};
 pub use secrets::Secret;
 pub use sections::{
-    Admin, Auth, Cart, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql, Orders,
-    Payment, Reconcile, Recovery, Redis, Session,
+    Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql,
+    Orders, Payment, Reconcile, Recovery, Redis, Session,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -55,6 +55,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// The payment provider.
     pub payment: Payment,
+    /// How long what was read of the catalogue is kept.
+    pub catalogue: Catalogue,
     /// How long sessions live.
     pub session: Session,
     /// How long carts live.

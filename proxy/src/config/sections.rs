@@ -117,6 +117,10 @@ pub struct Mysql {
     pub max_connections: u32,
     /// How long a request may wait for a connection, ms.
     pub acquire_timeout_ms: u64,
+    /// A replica of it, for reads that may be a moment old.
+    pub replica_url: Option<Secret>,
+    /// A replica that is further behind is not read, ms.
+    pub replica_max_lag_ms: u64,
 }
 
 impl Default for Mysql {
@@ -125,6 +129,8 @@ impl Default for Mysql {
             url: Secret("mysql://holdfast@127.0.0.1:3306/holdfast".into()),
             max_connections: 32,
             acquire_timeout_ms: 3_000,
+            replica_url: None,
+            replica_max_lag_ms: 1_000,
         }
     }
 }
@@ -185,6 +191,31 @@ impl Default for Payment {
             breaker_failures: 10,
             breaker_open_ms: 5_000,
             patience_ms: 900_000,
+        }
+    }
+}
+
+/// How long what was read of the catalogue is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalogue {
+    /// In this process, ms: the longest that a change stays unseen, whatever fails.
+    pub local_ttl_ms: u64,
+    /// In this process, bytes at most.
+    pub local_max_bytes: u64,
+    /// In Redis, for all proxies, ms.
+    pub redis_ttl_ms: u64,
+    /// In Redis, that there is no such product, ms.
+    pub missing_ttl_ms: u64,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            local_ttl_ms: 5_000,
+            local_max_bytes: 64 << 20,
+            redis_ttl_ms: 300_000,
+            missing_ttl_ms: 10_000,
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod carts;
 pub mod holds;
 pub mod idempotency;
 pub mod inventory;
+pub mod products;
 mod reconciliation;
 mod replication;
 pub mod sessions;
@@ -72,6 +73,7 @@ impl Error {
 /// itself. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
+    client: redis::Client,
     connection: ConnectionManager,
     deadline: Duration,
     replication: Option<Replication>,
@@ -93,6 +95,7 @@ impl Gateway {
             deadline,
             replication: Replication::open(&client, config)?,
             standing: None,
+            client,
         })
     }
 

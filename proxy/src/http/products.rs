@@ -8,6 +8,7 @@ use super::page::Limit;
 use super::{Answer, Call, Kind, Problem, json};
 use crate::app::App;
 use crate::catalogue::{Product, Sku};
+use crate::store::Freshness;
 
 /// Which part of the catalogue is asked for.
 #[derive(Deserialize, JsonSchema)]
@@ -45,7 +46,7 @@ pub async fn list(call: Call) -> Answer {
     let mut products = call
         .app
         .store
-        .product_page(after.as_ref(), limit + 1)
+        .product_page(None, after.as_ref(), limit + 1, Freshness::MayLag)
         .await?;
     let more = products.len() > limit as usize;
     products.truncate(limit as usize);

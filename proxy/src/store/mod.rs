@@ -13,12 +13,14 @@ pub mod parked_events;
 pub mod parked_orders;
 pub mod payment_notices;
 pub mod products;
+mod reads;
 mod reconciliation;
 pub mod sessions;
 pub mod silence;
 pub mod undo;
 pub mod users;
 
+pub use reads::Freshness;
 pub use reconciliation::ReconcileLock;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use sqlx::{ConnectOptions, MySqlPool};
 use tokio::sync::Notify;
 
 use self::committer::Committers;
+use self::reads::Reads;
 use crate::config;
 use crate::telemetry::metrics::Metrics;
 
@@ -92,10 +95,12 @@ impl Error {
 /// Several statements that become true together; dropped without a commit, none of them does.
 pub type Transaction = sqlx::Transaction<'static, sqlx::MySql>;
 
-/// The pool of connections to the primary. Cheap to clone.
+/// The pools of connections: to the primary, and to the replica for what may be a moment old.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pool: MySqlPool,
+    reads: Reads,
     outbox_wake: Arc<Notify>,
     committers: Committers,
 }
@@ -107,17 +112,17 @@ impl Store {
     /// # Errors
     /// When the URL is none, which `config check` would have said.
     pub fn open(config: &config::Mysql, commit: &config::Commit) -> Result<Self, sqlx::Error> {
-        Self::open_counted(config, commit, &Metrics::new())
+        Self::open_counted(config, commit, &Arc::new(Metrics::new()))
     }
 
-    /// The same, with what the committers do counted in `metrics`.
+    /// The same, with what the committers do and who is read counted in `metrics`.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn open_counted(
         config: &config::Mysql,
         commit: &config::Commit,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, sqlx::Error> {
         let options: MySqlConnectOptions = config.url.expose().parse()?;
         let options = options.disable_statement_logging();
@@ -133,8 +138,10 @@ impl Store {
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
             .after_connect(|connection, _| Box::pin(silence::end_silent_transactions(connection)))
             .connect_lazy_with(options);
+        let reads = Reads::open(config, pool.clone(), metrics)?;
         Ok(Self {
             pool,
+            reads,
             outbox_wake,
             committers,
         })

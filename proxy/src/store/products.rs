@@ -2,22 +2,37 @@
 
 use sqlx::{MySql, QueryBuilder};
 
-use super::{Error, Store, Transaction};
-use crate::catalogue::{Product, Sku};
+use super::{Error, Freshness, Store, Transaction};
+use crate::catalogue::{Entry, Product, Search, Sku};
 
 /// Rows to a statement, well below MySQL's 65,535 parameters.
 const ROWS_AT_ONCE: usize = 500;
 
 impl Store {
-    /// One product.
+    /// A product that is sold.
     pub async fn product(&self, sku: &Sku) -> Result<Option<Product>, Error> {
-        let mut query = select();
-        query.push(" WHERE sku = ").push_bind(sku.as_str());
-        Ok(query.build_query_as().fetch_optional(&self.pool).await?)
+        let entry = self.entry(sku, Freshness::Newest).await?;
+        Ok(entry.and_then(Entry::sold))
     }
 
-    /// Those of `skus` that exist, in the order of their SKUs.
+    /// Those of `skus` that are sold, in the order of their SKUs, as the primary has them.
     pub async fn products(&self, skus: &[&Sku]) -> Result<Vec<Product>, Error> {
+        let entries = self.entries(skus).await?;
+        Ok(entries.into_iter().filter_map(Entry::sold).collect())
+    }
+
+    /// What the catalogue has under a SKU, retired or not.
+    pub async fn entry(&self, sku: &Sku, freshness: Freshness) -> Result<Option<Entry>, Error> {
+        self.read(freshness, |pool| async move {
+            let mut query = select();
+            query.push(" WHERE sku = ").push_bind(sku.as_str());
+            query.build_query_as().fetch_optional(&pool).await
+        })
+        .await
+    }
+
+    /// The same of many SKUs, in their order, as the primary has them.
+    pub async fn entries(&self, skus: &[&Sku]) -> Result<Vec<Entry>, Error> {
         let mut found = Vec::with_capacity(skus.len());
         for chunk in skus.chunks(ROWS_AT_ONCE) {
             let mut query = select();
@@ -27,27 +42,40 @@ impl Store {
             });
             found.extend(
                 query
-                    .build_query_as::<Product>()
+                    .build_query_as::<Entry>()
                     .fetch_all(&self.pool)
                     .await?,
             );
         }
-        found.sort_by(|a, b| a.sku.cmp(&b.sku));
+        found.sort_by(|a, b| a.product.sku.cmp(&b.product.sku));
         Ok(found)
     }
 
-    /// At most `limit` products in the order of their SKUs, beginning behind `after`.
+    /// At most `limit` products that are sold, in the order of their SKUs, beginning behind
+    /// `after`; with a search, only those that it finds.
     pub async fn product_page(
         &self,
+        search: Option<&Search>,
         after: Option<&Sku>,
         limit: u32,
+        freshness: Freshness,
     ) -> Result<Vec<Product>, Error> {
-        let mut query = select();
-        query
-            .push(" WHERE sku > ")
-            .push_bind(after.map_or("", Sku::as_str));
-        query.push(" ORDER BY sku LIMIT ").push_bind(limit);
-        Ok(query.build_query_as().fetch_all(&self.pool).await?)
+        let after = after.map_or("", Sku::as_str);
+        self.read(freshness, |pool| async move {
+            let mut query = select();
+            match search {
+                Some(search) => {
+                    query.push(" NATURAL JOIN (");
+                    push_found(&mut query, search, after, limit);
+                    query.push(") AS found");
+                }
+                None => push_sold_behind(&mut query, after),
+            }
+            query.push(" ORDER BY sku LIMIT ").push_bind(limit);
+            let entries = query.build_query_as::<Entry>().fetch_all(&pool).await?;
+            Ok(entries.into_iter().map(|entry| entry.product).collect())
+        })
+        .await
     }
 
     /// The unsold units of a product; 0 when there is no such product.
@@ -58,7 +86,7 @@ impl Store {
     }
 
     /// Puts products into the catalogue, or new names and prices on those that are there; their
-    /// stock stays. All of them or, on an error, none.
+    /// stock stays, and so does that they are retired. All of them or, on an error, none.
     pub async fn upsert_products(&self, products: &[Product]) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
         for chunk in products.chunks(ROWS_AT_ONCE) {
@@ -76,7 +104,7 @@ impl Store {
             });
             query.push(
                 " ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description),
-                  price = VALUES(price), currency = VALUES(currency), version = version + 1",
+                  price = VALUES(price), currency = VALUES(currency), version = version + 1, revision = revision + 1",
             );
             query.build().execute(&mut *transaction).await?;
         }
@@ -104,8 +132,105 @@ pub async fn add_stock(transaction: &mut Transaction, sku: &Sku, delta: i64) -> 
     Ok(())
 }
 
+/// What the catalogue has under a SKU, which nobody else changes until the transaction ends.
+pub async fn lock_entry(transaction: &mut Transaction, sku: &Sku) -> Result<Option<Entry>, Error> {
+    let mut query = select();
+    query.push(" WHERE sku = ").push_bind(sku.as_str());
+    query.push(" FOR UPDATE");
+    let entry = query.build_query_as();
+    Ok(entry.fetch_optional(&mut **transaction).await?)
+}
+
+/// Puts an entry where there is none yet; the error is a duplicate where there is.
+pub async fn insert_entry(transaction: &mut Transaction, entry: &Entry) -> Result<(), Error> {
+    let insert = sqlx::query(
+        "INSERT INTO products
+             (name, description, price, currency, buyer_limit, revision, retired_at, sku)
+         VALUES (?, ?, ? * 0.01, ?, ?, ?, IF(?, NOW(3), NULL), ?)",
+    );
+    write(transaction, insert, entry).await
+}
+
+/// Puts an entry in the place of the one that is locked. When it was retired stays.
+pub async fn update_entry(transaction: &mut Transaction, entry: &Entry) -> Result<(), Error> {
+    let update = sqlx::query(
+        "UPDATE products SET name = ?, description = ?, price = ? * 0.01, currency = ?,
+             buyer_limit = ?, revision = ?, version = version + 1, retired_at = IF(?, COALESCE(retired_at, NOW(3)), NULL)
+         WHERE sku = ?",
+    );
+    write(transaction, update, entry).await
+}
+
+type Query<'q> = sqlx::query::Query<'q, MySql, sqlx::mysql::MySqlArguments>;
+
+async fn write(
+    transaction: &mut Transaction,
+    statement: Query<'_>,
+    entry: &Entry,
+) -> Result<(), Error> {
+    let Entry {
+        product,
+        revision,
+        retired,
+    } = entry;
+    statement
+        .bind(&product.name)
+        .bind(&product.description)
+        .bind(product.price_minor)
+        .bind(&product.currency)
+        .bind(product.buyer_limit)
+        .bind(revision)
+        .bind(retired)
+        .bind(product.sku.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
 fn select() -> QueryBuilder<MySql> {
     QueryBuilder::new(
-        "SELECT sku, name, description, CAST(price * 100 AS SIGNED) AS price_minor, currency, buyer_limit FROM products",
+        "SELECT sku, name, description, CAST(price * 100 AS SIGNED) AS price_minor, currency,
+                buyer_limit, revision, retired_at IS NOT NULL AS retired FROM products",
     )
+}
+
+/// The SKUs that a search finds: each way of finding has an index of its own, and gives no more
+/// than a page of them.
+fn push_found(query: &mut QueryBuilder<MySql>, search: &Search, after: &str, limit: u32) {
+    if let Some(prefix) = &search.sku_prefix {
+        query.push("(SELECT sku FROM products");
+        push_sold_behind(query, after);
+        push_like(query, "sku", &format!("{}%", escaped(prefix.as_str())));
+        query.push(" ORDER BY sku LIMIT ").push_bind(limit);
+        query.push(") UNION ");
+    }
+    query.push("(SELECT sku FROM products");
+    push_sold_behind(query, after);
+    if !search.indexed.is_empty() {
+        query.push(" AND MATCH (name, description) AGAINST (");
+        query
+            .push_bind(search.boolean_mode())
+            .push(" IN BOOLEAN MODE)");
+    }
+    for word in &search.unindexed {
+        push_like(query, "name", &format!("%{}%", escaped(word)));
+    }
+    query.push(" ORDER BY sku LIMIT ").push_bind(limit);
+    query.push(")");
+}
+
+fn push_sold_behind(query: &mut QueryBuilder<MySql>, after: &str) {
+    query.push(" WHERE retired_at IS NULL AND sku > ");
+    query.push_bind(after.to_owned());
+}
+
+fn push_like(query: &mut QueryBuilder<MySql>, column: &str, pattern: &str) {
+    query.push(format_args!(" AND {column} LIKE "));
+    query.push_bind(pattern.to_owned()).push(" ESCAPE '!'");
+}
+
+/// Words and SKUs have letters, digits, dots, hyphens and underscores; only the last means
+/// something to LIKE.
+fn escaped(text: &str) -> String {
+    text.replace('_', "!_")
 }

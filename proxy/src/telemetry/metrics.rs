@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::reading::Reading;
+
 /// The media type of [`Metrics::text`]: OpenMetrics 1.0.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -57,6 +59,9 @@ pub struct Metrics {
 
     /// SKUs whose count in Redis was not what MySQL says, at the last look.
     pub reconcile_drifted_skus: Gauge,
+
+    /// What is read, and where it was found.
+    pub reading: Reading,
 }
 
 /// How a saga ended.
@@ -91,6 +96,7 @@ impl Metrics {
             redis_breaker_open: Gauge::default(),
             redis_sells: Gauge::default(),
             reconcile_drifted_skus: Gauge::default(),
+            reading: Reading::default(),
         };
         // A series that appears with its first event has no rise to see in it.
         for ending in Ending::ALL {
@@ -182,6 +188,7 @@ impl Metrics {
             "SKUs whose count in Redis was not what MySQL says, at the last look",
             self.reconcile_drifted_skus.clone(),
         );
+        self.reading.register(registry);
         self
     }
 }

@@ -1,6 +1,7 @@
 //! What the proxy says of itself.
 
 pub mod metrics;
+pub mod reading;
 
 use std::io::IsTerminal;
 

@@ -83,10 +83,10 @@ impl Loading {
         loaded: &mut Loaded,
     ) -> Result<(), store::Error> {
         let skus: Vec<&Sku> = goods.iter().map(|goods| &goods.product.sku).collect();
-        let known = self.store.products(&skus).await?;
+        let known = self.store.entries(&skus).await?;
         let known: HashMap<&Sku, &Product> = known
             .iter()
-            .map(|product| (&product.sku, product))
+            .map(|entry| (&entry.product.sku, &entry.product))
             .collect();
         let mut different = Vec::new();
         for Goods { product, .. } in goods {

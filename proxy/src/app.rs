@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::catalogue::cache::Catalogue;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::people::access_tokens::AccessTokens;
@@ -22,6 +23,8 @@ pub struct App {
     pub store: Store,
     /// Who is at the shop: in Redis, with a copy in MySQL.
     pub sessions: Sessions,
+    /// The catalogue as it is looked at, kept in layers.
+    pub catalogue: Catalogue,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
     /// Issues and reads the tokens of API clients.

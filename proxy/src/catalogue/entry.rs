@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Product;
 
 /// A product, which state of it this is, and whether it is still sold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, sqlx::FromRow,
+)]
 pub struct Entry {
     /// What it is.
     #[serde(flatten)]

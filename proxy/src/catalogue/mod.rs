@@ -1,6 +1,7 @@
 //! What a product is, how it is found and changed, and how its stock changes.
 
 pub mod cache;
+pub mod change;
 mod entry;
 mod product;
 mod search;

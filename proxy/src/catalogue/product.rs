@@ -6,6 +6,7 @@ use super::Sku;
 pub const MAX_PRICE_MINOR: i64 = 9_999_999_999;
 const MAX_NAME_CHARACTERS: usize = 255;
 const MAX_DESCRIPTION_BYTES: usize = 65_535;
+const MAX_BUYER_LIMIT: i64 = 1_000_000;
 
 /// A row of the catalogue.
 #[derive(
@@ -86,6 +87,19 @@ impl Product {
             buyer_limit: None,
         })
     }
+
+    /// The same product, of which one buyer may have so many; `None` for as many as there are.
+    ///
+    /// # Errors
+    /// When nobody could have one, or it is no limit.
+    pub fn limited_to(self, buyer_limit: Option<i64>) -> Result<Self, InvalidProduct> {
+        let is_limit = buyer_limit.is_none_or(|limit| (1..=MAX_BUYER_LIMIT).contains(&limit));
+        ensure(is_limit, "buyer_limit", "must be from 1 to 1000000")?;
+        Ok(Self {
+            buyer_limit,
+            ..self
+        })
+    }
 }
 
 /// What `quantity` units cost, in minor units; `None` when that is beyond an `i64`.
@@ -133,6 +147,18 @@ mod tests {
         ] {
             let refused = product(name, price_minor, currency).expect_err(name);
             assert_eq!(refused.field, field);
+        }
+    }
+
+    #[test]
+    fn a_limit_lets_every_buyer_have_one_at_least() {
+        let limited =
+            |limit| product("lantern", 1, "GBP").and_then(|product| product.limited_to(limit));
+        assert!(
+            limited(None).is_ok() && limited(Some(1)).is_ok() && limited(Some(1_000_000)).is_ok()
+        );
+        for limit in [0, -1, 1_000_001] {
+            assert!(limited(Some(limit)).is_err(), "{limit}");
         }
     }
 

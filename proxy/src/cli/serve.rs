@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::catalogue::cache::Catalogue;
 use crate::config::Config;
 use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
@@ -55,6 +56,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         metrics: app.metrics.clone(),
     };
     let reconciler = tokio::spawn(watch.run(stop.clone()));
+    let replica = tokio::spawn(app.store.clone().watch_replica(stop_relay.clone()));
+    let news = tokio::spawn(app.catalogue.clone().run(stop_relay.clone()));
     let returning = Returning {
         servers: app.sagas.rebuilder.servers.clone(),
         sessions: app.sessions.clone(),
@@ -84,6 +87,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     recovery.await?;
     renewal.await?;
     reconciler.await?;
+    replica.await?;
+    news.await?;
     returning.await?;
     copying.await?;
     relay.await?;
@@ -115,6 +120,12 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         metrics.clone(),
         &config,
     );
+    let catalogue = Catalogue::new(
+        store.clone(),
+        gateway.clone(),
+        &config.catalogue,
+        metrics.clone(),
+    );
     Ok(Arc::new(App {
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
@@ -123,6 +134,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         sessions: Sessions::new(gateway.clone(), store.clone()),
         gateway,
         store,
+        catalogue,
         sagas: Arc::new(sagas),
         metrics,
         stopping: stop.clone(),

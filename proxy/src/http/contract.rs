@@ -21,6 +21,8 @@ pub struct Contract {
     pub body: Option<SchemaOf>,
     /// Its answers by status.
     pub answers: Vec<(u16, Content)>,
+    /// Whether it tells an entity tag and takes conditions on it.
+    pub is_conditional: bool,
     /// What it refuses with, beside what its row implies.
     pub problems: Vec<Kind>,
 }

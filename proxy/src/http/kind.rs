@@ -34,6 +34,10 @@ pub enum Kind {
     BadSignature,
     /// Somebody registered that e-mail address already.
     EmailTaken,
+    /// There is a product of that SKU already.
+    ProductExists,
+    /// It is no longer as the caller's condition says.
+    PreconditionFailed,
     /// Fewer units are available than were asked for.
     OutOfStock,
     /// The hold has ended, or was never taken.
@@ -62,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 27] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
@@ -76,6 +80,8 @@ impl Kind {
         Kind::Forbidden,
         Kind::BadSignature,
         Kind::EmailTaken,
+        Kind::ProductExists,
+        Kind::PreconditionFailed,
         Kind::OutOfStock,
         Kind::HoldEnded,
         Kind::CannotCancel,
@@ -185,6 +191,18 @@ impl Kind {
                 "email-taken",
                 S::CONFLICT,
                 "The address is registered already",
+                false,
+            ),
+            Kind::ProductExists => (
+                "product-exists",
+                S::CONFLICT,
+                "There is such a product already",
+                false,
+            ),
+            Kind::PreconditionFailed => (
+                "precondition-failed",
+                S::PRECONDITION_FAILED,
+                "It has changed since you looked",
                 false,
             ),
             Kind::OutOfStock => (

@@ -122,6 +122,9 @@ impl Schemas {
         if let Some(query) = route.contract.query {
             parameters.extend(self.query_parameters(query));
         }
+        if route.contract.is_conditional {
+            parameters.extend(conditions(route));
+        }
         if route.is_done_once {
             parameters.push(json!({
                 "name": "Idempotency-Key",
@@ -172,6 +175,11 @@ impl Schemas {
                 }
                 Content::Nothing => {}
             }
+            if route.contract.is_conditional && *status != 204 {
+                let tag = "What is shown, for If-None-Match and If-Match.";
+                let schema = json!({ "type": "string" });
+                response["headers"] = json!({ "ETag": { "description": tag, "schema": schema } });
+            }
             responses.insert(status.to_string(), response);
         }
         let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
@@ -203,6 +211,25 @@ impl Schemas {
         let mut definitions = self.sent.take_definitions(true);
         definitions.extend(self.answered.take_definitions(true));
         definitions
+    }
+}
+
+/// The headers by which an answer or a change is asked for on a condition.
+fn conditions(route: &Route) -> Vec<Value> {
+    let condition = |name: &str, description: &str| {
+        let schema = json!({ "type": "string" });
+        json!({ "name": name, "in": "header", "description": description, "schema": schema })
+    };
+    if route.reads() {
+        let known = "The entity tags that the caller has; 304 if it is one of them.";
+        vec![condition("If-None-Match", known)]
+    } else {
+        let seen = "The entity tag that the caller saw, or *; 412 if it has changed since.";
+        let absent = "*: 412 if it exists.";
+        vec![
+            condition("If-Match", seen),
+            condition("If-None-Match", absent),
+        ]
     }
 }
 

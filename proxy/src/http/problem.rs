@@ -130,6 +130,12 @@ impl From<crate::store::Error> for Problem {
     }
 }
 
+impl From<std::sync::Arc<crate::store::Error>> for Problem {
+    fn from(error: std::sync::Arc<crate::store::Error>) -> Self {
+        Self::unavailable("the database", error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

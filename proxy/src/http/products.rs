@@ -1,14 +1,12 @@
 //! `/v1/products`: the catalogue, with what is available now.
 
-use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::Limit;
-use super::{Answer, Call, Kind, Problem, json};
+use super::{Answer, Call, Kind, Problem};
 use crate::app::App;
-use crate::catalogue::{Product, Sku};
-use crate::store::Freshness;
+use crate::catalogue::{Entry, Product, Search, Sku};
 
 /// Which part of the catalogue is asked for.
 #[derive(Deserialize, JsonSchema)]
@@ -17,6 +15,8 @@ pub struct ProductQuery {
     limit: Limit,
     /// The list begins behind this SKU.
     after: Option<Sku>,
+    /// Words that the name or the description has, or the beginning of a SKU.
+    q: Option<String>,
 }
 
 /// A product, and what there is of it.
@@ -40,14 +40,14 @@ pub struct ProductPage {
 
 /// `GET /v1/products?limit&after`
 pub async fn list(call: Call) -> Answer {
-    let ProductQuery { limit, after } = call.asked()?;
+    let ProductQuery { limit, after, q } = call.asked()?;
+    let search = q.as_deref().map(Search::parse).transpose();
+    let search = search.map_err(|error| Problem::new(Kind::InvalidValue, format!("q: {error}")))?;
     let limit = limit.get();
     // One more than asked for tells whether there is a next page.
-    let mut products = call
-        .app
-        .store
-        .product_page(None, after.as_ref(), limit + 1, Freshness::MayLag)
-        .await?;
+    let catalogue = &call.app.catalogue;
+    let page = catalogue.page(search.as_ref(), after.as_ref(), limit + 1);
+    let mut products = page.await?;
     let more = products.len() > limit as usize;
     products.truncate(limit as usize);
     let next = products
@@ -55,20 +55,24 @@ pub async fn list(call: Call) -> Answer {
         .filter(|_| more)
         .map(|product| product.sku.clone());
     let products = with_availability(&call.app, products).await;
-    json(StatusCode::OK, &ProductPage { products, next })
+    call.show(&ProductPage { products, next }, None)
 }
 
 /// `GET /v1/products/{sku}`
 pub async fn get(call: Call) -> Answer {
     let sku = call.sku()?;
-    let Some(product) = call.app.store.product(&sku).await? else {
+    let entry = call.app.catalogue.entry(&sku).await?;
+    let Some(Entry {
+        product, revision, ..
+    }) = entry.filter(|entry| !entry.retired)
+    else {
         return Err(Problem::new(
             Kind::NotFound,
             format!("there is no product {sku}"),
         ));
     };
     let listed = with_availability(&call.app, vec![product]).await;
-    json(StatusCode::OK, &listed[0])
+    call.show(&listed[0], Some(revision))
 }
 
 /// A catalogue can be looked at without Redis; only what is available is then not known.

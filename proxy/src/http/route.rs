@@ -104,6 +104,23 @@ impl Route {
         self
     }
 
+    /// It tells an entity tag, and takes conditions on it: what is read is not sent again to who has
+    /// it, and a change may rest on what its caller saw.
+    #[must_use]
+    pub fn conditional(mut self) -> Self {
+        self.contract.is_conditional = true;
+        if self.reads() {
+            self.answers_nothing(304)
+        } else {
+            self.refuses(&[Kind::InvalidValue, Kind::PreconditionFailed])
+        }
+    }
+
+    /// Whether it changes nothing.
+    pub fn reads(&self) -> bool {
+        self.method == Method::GET
+    }
+
     /// What must not be done twice when it is asked twice: it takes an Idempotency-Key.
     #[must_use]
     pub fn done_once(mut self) -> Self {

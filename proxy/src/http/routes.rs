@@ -4,6 +4,7 @@ use super::Kind;
 use super::carts::{self, Quantity};
 use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
 use super::orders::{self, OrderForm, OrderPage, OrderQuery};
+use super::product_changes::{self, NewProduct, ProductForm};
 use super::products::{self, Listed, ProductPage, ProductQuery};
 use super::route::Access::{Admin, Anyone, Session};
 use super::route::{Route, delete, get, patch, post, put};
@@ -15,6 +16,8 @@ use super::tokens::{self, AccessToken};
 use super::users::{self, Account, Registration};
 use super::{documentation, webhooks};
 use crate::carts::PricedCart;
+use crate::catalogue::Entry;
+use crate::catalogue::change::Amendment;
 use crate::catalogue::stock_change::Adjusted;
 use crate::orders::{Item, Order};
 
@@ -75,13 +78,39 @@ fn catalogue() -> Vec<Route> {
     vec![
         get("/v1/products", Anyone, products::list)
             .called("listProducts")
-            .says("Lists the catalogue, with what is available.")
+            .says("Lists the catalogue, or what a search finds, with what is available.")
             .asks::<ProductQuery>()
-            .answers::<ProductPage>(200),
+            .answers::<ProductPage>(200)
+            .conditional(),
+        post("/v1/products", Admin, product_changes::create)
+            .called("createProduct")
+            .says("Puts a new product into the catalogue.")
+            .takes::<NewProduct>()
+            .answers::<Entry>(201)
+            .refuses(&[Kind::ProductExists]),
         get("/v1/products/{sku}", Anyone, products::get)
             .called("getProduct")
             .says("Shows one product.")
-            .answers::<Listed>(200),
+            .answers::<Listed>(200)
+            .conditional(),
+        put("/v1/products/{sku}", Admin, product_changes::put)
+            .called("putProduct")
+            .says("Creates a product or changes all that is said of it, and sells it again if it was retired.")
+            .takes::<ProductForm>()
+            .answers::<Entry>(200)
+            .answers::<Entry>(201)
+            .conditional(),
+        patch("/v1/products/{sku}", Admin, product_changes::amend)
+            .called("amendProduct")
+            .says("Changes some of what is said of a product.")
+            .takes::<Amendment>()
+            .answers::<Entry>(200)
+            .conditional(),
+        delete("/v1/products/{sku}", Admin, product_changes::retire)
+            .called("retireProduct")
+            .says("Neither lists nor sells a product any more.")
+            .answers_nothing(204)
+            .conditional(),
     ]
 }
 

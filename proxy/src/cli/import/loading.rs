@@ -91,7 +91,7 @@ impl Loading {
         let mut different = Vec::new();
         for Goods { product, .. } in goods {
             match known.get(&product.sku) {
-                Some(known) if *known == product => loaded.unchanged += 1,
+                Some(known) if is_same(known, product) => loaded.unchanged += 1,
                 Some(_) => {
                     loaded.changed += 1;
                     different.push(product.clone());
@@ -122,6 +122,15 @@ impl Loading {
             Err(refusal) => Ok((goods, Err(refusal.to_string()))),
         }
     }
+}
+
+/// A file says nothing of buyers' limits, and leaves them as they are.
+fn is_same(known: &Product, product: &Product) -> bool {
+    let product = Product {
+        buyer_limit: known.buyer_limit,
+        ..product.clone()
+    };
+    *known == product
 }
 
 impl Loaded {

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_tag_names_the_revision_and_differs_with_the_body() {
-        let tag = |value: &str, revision| tagged(&value, revision).ok().expect("a string").0;
+        let tag = |value: &str, revision| tagged(&value, revision).expect("a string").0;
         assert_eq!(revision_of(&tag("a", Some(7))), Some(7));
         assert_ne!(tag("a", Some(7)), tag("b", Some(7)));
         assert_eq!(tag("a", None), tag("a", None));

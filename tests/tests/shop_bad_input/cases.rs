@@ -24,7 +24,8 @@ pub fn bad(
     bad_with(what, request, JSON, body, status, problem)
 }
 
-fn bad_with(
+/// The same with other headers.
+pub fn bad_with(
     what: &'static str,
     request: &str,
     headers: &str,

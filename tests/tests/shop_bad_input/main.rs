@@ -1,6 +1,7 @@
 //! Bad input over HTTP, byte for byte: each gets its clear 4xx, and nothing changes in MySQL or Redis.
 
 mod cases;
+mod catalogue;
 mod wire;
 
 use std::io::{Read, Write};
@@ -41,9 +42,11 @@ async fn every_bad_request_gets_its_4xx_and_changes_nothing() -> Result<()> {
     let shoppers = orders()
         .into_iter()
         .chain(others())
+        .chain(catalogue::shoppers())
         .map(|bad| (bad, token.as_str()));
     let mut wrong = Vec::new();
-    for (bad, token) in shoppers.chain(operators().into_iter().map(|bad| (bad, operator))) {
+    let operators = operators().into_iter().chain(catalogue::admins());
+    for (bad, token) in shoppers.chain(operators.map(|bad| (bad, operator))) {
         let head = format!("{}authorization: Bearer {token}\r\n\r\n", bad.head);
         let answer = exchange(&STACK.proxy.url(), &[head.as_bytes(), &bad.body].concat())
             .context(bad.what)?;
@@ -158,8 +161,8 @@ async fn session_token() -> Result<String> {
 }
 
 /// All that a request could have changed: every table that orders and stock are in, and in Redis every key with, for
-/// stock and carts, what it holds. Sessions come and go with the tests beside, and the reconciler changes its marker when
-/// its first walk ends, so they are left out.
+/// stock and carts, what it holds. Sessions come and go with the tests beside, products are kept for who looked at them,
+/// and the reconciler changes its marker when its first walk ends, so they are left out.
 async fn world() -> Result<Vec<String>> {
     let mut world = Vec::new();
     let mut mysql = MySqlConnection::connect(&STACK.database_url()).await?;
@@ -175,7 +178,8 @@ async fn world() -> Result<Vec<String>> {
         let count: i64 = sqlx::query_scalar(count).fetch_one(&mut mysql).await?;
         world.push(format!("{table}: {count} rows"));
     }
-    let products = "SELECT CONCAT(sku, ' ', stock, ' ', version) FROM products ORDER BY sku";
+    let products =
+        "SELECT CONCAT(sku, ' ', stock, ' ', version, ' ', revision) FROM products ORDER BY sku";
     world.extend(
         sqlx::query_scalar::<_, String>(products)
             .fetch_all(&mut mysql)
@@ -183,7 +187,8 @@ async fn world() -> Result<Vec<String>> {
     );
     let mut redis = STACK.redis.connection()?;
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis)?;
-    keys.retain(|key| !key.starts_with("session:") && key != RECONCILERS_MARKER);
+    let passing = |key: &str| key.starts_with("session:") || key.starts_with("product:");
+    keys.retain(|key| !passing(key) && key != RECONCILERS_MARKER);
     keys.sort();
     for key in keys {
         let command = if key.starts_with("inv:") {

@@ -4,7 +4,7 @@
 mod rows;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -32,7 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 struct Tables {
     url: String,
     stock: Vec<(&'static str, i64)>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Tables {
@@ -46,7 +46,7 @@ impl Tables {
         let tables = Tables {
             url: server.url(name),
             stock: stock.to_vec(),
-            metrics: Metrics::new(),
+            metrics: Arc::default(),
         };
         tables.store(json!({}))?.migrate().await?;
         let mut connection = tables.connect().await?;

@@ -18,13 +18,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 500;
 
 impl Catalogue {
-    /// Tells of entries that have been written. This process sees them from now on in any case;
-    /// what Redis could not be told is told again until `run` ends.
-    pub async fn tell(&self, entries: &[Entry]) {
+    /// Tells of entries that have been written, and answers how many Redis could not be told of.
+    /// This process sees them from now on in any case, and tells again while it [`Catalogue::run`]s.
+    pub async fn tell(&self, entries: &[Entry]) -> usize {
+        let mut untold = 0;
         for entries in entries.chunks(AT_ONCE) {
             // The connection is multiplexed, so these leave as one batch.
-            join_all(entries.iter().map(|entry| self.shared.tell(entry))).await;
+            let told = join_all(entries.iter().map(|entry| self.shared.tell(entry))).await;
+            untold += told.into_iter().filter(|told| !told).count();
         }
+        untold
     }
 
     /// Hears what others tell, and tells what was not told yet, until `stop`.
@@ -81,15 +84,15 @@ impl Catalogue {
 }
 
 impl Shared {
-    async fn tell(&self, entry: &Entry) {
+    async fn tell(&self, entry: &Entry) -> bool {
         let sku = &entry.product.sku;
         let kept = Kept::of(Some(entry.clone()));
         self.local.hear(sku, kept.revision).await;
         let told = self.gateway.tell_product(sku, &kept, self.ttl_ms(&kept));
-        if let Err(error) = told.await
-            && self.untold.add(sku)
-        {
-            tracing::warn!(%sku, %error, "a changed product waits for Redis to be told to the other proxies");
+        let Err(error) = told.await else { return true };
+        if self.untold.add(sku) {
+            tracing::warn!(%sku, %error, "Redis cannot be told of a changed product");
         }
+        false
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::catalogue::cache::Catalogue;
 use crate::catalogue::stock_change::{self, Adjustment, AdjustmentId, Reason, Refusal};
 use crate::catalogue::{Product, Sku};
 use crate::gateway::Gateway;
@@ -18,6 +19,7 @@ const AT_ONCE: usize = 16;
 pub(super) struct Loading {
     pub store: Store,
     pub gateway: Gateway,
+    pub catalogue: Catalogue,
     pub adjustment_id: AdjustmentId,
 }
 
@@ -30,6 +32,8 @@ pub(super) struct Loaded {
     pub changed: usize,
     /// Products that were there as the file has them.
     pub unchanged: usize,
+    /// Those of the new and changed that running proxies show later, because Redis was not told.
+    pub untold: usize,
     /// Products whose stock was added.
     pub stocked: usize,
     /// Units added.
@@ -102,7 +106,11 @@ impl Loading {
                 }
             }
         }
-        self.store.upsert_products(&different).await
+        self.store.upsert_products(&different).await?;
+        let skus: Vec<&Sku> = different.iter().map(|product| &product.sku).collect();
+        let written = self.store.entries(&skus).await?;
+        loaded.untold = self.catalogue.tell(&written).await;
+        Ok(())
     }
 
     /// Whether Redis has the stock too, or why it was refused; an error is the database's.

@@ -3,6 +3,7 @@
 mod loading;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::output::say;
 use super::servers;
+use crate::catalogue::cache::Catalogue;
 use crate::catalogue::stock_change::AdjustmentId;
 use crate::config::Config;
 use crate::retail::account::Outcome;
@@ -32,7 +34,8 @@ use loading::{Loaded, Loading};
 /// cancellations) and lines without a price make no product.
 ///
 /// Every row is accounted for at the end. One that cannot be read is named by its line and does not
-/// stop the run. Importing the same file with the same options again changes nothing.
+/// stop the run. Importing the same file with the same options again changes nothing. A product that is
+/// retired stays so.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
@@ -66,9 +69,19 @@ pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()
         mut account,
     } = assort(&sheet, &stocking);
     eprint!("{}", report::malformed_rows(&malformed));
+    let (store, gateway) = (
+        servers::store(config).await?,
+        servers::gateway(config).await?,
+    );
     let loading = Loading {
-        store: servers::store(config).await?,
-        gateway: servers::gateway(config).await?,
+        catalogue: Catalogue::new(
+            store.clone(),
+            gateway.clone(),
+            &config.catalogue,
+            Arc::default(),
+        ),
+        store,
+        gateway,
         adjustment_id: adjustment_id(&sheet, &stocking)?,
     };
     let loaded = loading.load(&goods).await.context(
@@ -115,6 +128,7 @@ fn tell(loaded: &Loaded, adjustment_id: &str) -> String {
         stocked,
         stocked_before,
         waiting_for_redis,
+        untold,
         ..
     } = loaded;
     let mut text = format!("products: {new} new, {changed} changed, {unchanged} as they were\n");
@@ -131,6 +145,11 @@ fn tell(loaded: &Loaded, adjustment_id: &str) -> String {
     if *waiting_for_redis > 0 {
         text += &format!(
             "note: {waiting_for_redis} products wait for Redis; 'holdfast serve' delivers their stock\n"
+        );
+    }
+    if *untold > 0 {
+        text += &format!(
+            "note: Redis was not told of {untold} products; what proxies keep of them ends by itself\n"
         );
     }
     text

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
 use crate::http::{admin, openapi, router::Router, routes::routes, server};
+use crate::live::Live;
 use crate::payment::HttpProvider;
 use crate::people::access_tokens::AccessTokens;
 use crate::reconcile::Servers;
@@ -67,6 +68,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     // As long as sagas go on they need to know that Redis is back.
     let returning = tokio::spawn(returning.run(stop_relay.clone()));
     let copying = tokio::spawn(app.sessions.clone().write_behind(stop_relay.clone()));
+    let (live, stop_live) = (app.live.clone(), stop.clone());
+    let live = tokio::spawn(async move { stop_live.run_until_cancelled(live.follow()).await });
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -89,6 +92,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     reconciler.await?;
     replica.await?;
     news.await?;
+    live.await?;
     returning.await?;
     copying.await?;
     relay.await?;
@@ -130,6 +134,12 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
         openapi: openapi::document(&routes(), config.http.session_cookie()),
+        live: Live::new(
+            gateway.clone(),
+            store.clone(),
+            &config.stream,
+            metrics.clone(),
+        ),
         config,
         sessions: Sessions::new(gateway.clone(), store.clone()),
         gateway,

@@ -35,6 +35,8 @@ impl Config {
             ("session.absolute_ms", self.session.absolute_ms),
             ("session.guest_idle_ms", self.session.guest_idle_ms),
             ("cart.ttl_ms", self.cart.ttl_ms),
+            ("stream.heartbeat_ms", self.stream.heartbeat_ms),
+            ("stream.lifetime_ms", self.stream.lifetime_ms),
             ("holds.ttl_ms", self.holds.ttl_ms),
             ("holds.checkout_ttl_ms", self.holds.checkout_ttl_ms),
             ("idempotency.expiry_ms", self.idempotency.expiry_ms),
@@ -56,6 +58,7 @@ impl Config {
         )?;
         for (setting, value) in [
             ("commit.max_batch", self.commit.max_batch),
+            ("stream.max_watchers", self.stream.max_watchers),
             ("commit.queue_length", self.commit.queue_length),
         ] {
             ensure(value > 0, setting, "must be at least 1")?;

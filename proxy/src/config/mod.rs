@@ -16,7 +16,7 @@ pub use networks::{ForwardedHeader, Networks};
 pub use secrets::Secret;
 pub use sections::{
     Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql,
-    Orders, Payment, Reconcile, Recovery, Redis, Session,
+    Orders, Payment, Reconcile, Recovery, Redis, Session, Stream,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.
@@ -61,6 +61,8 @@ pub struct Config {
     pub session: Session,
     /// How long carts live.
     pub cart: Cart,
+    /// Live stock, told as it changes.
+    pub stream: Stream,
     /// How orders are gathered into transactions.
     pub commit: Commit,
     /// How long units are held.

@@ -258,6 +258,28 @@ impl Default for Cart {
     }
 }
 
+/// Live stock, told as it changes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stream {
+    /// A watcher to whom nothing was told for so long gets a sign of life, ms.
+    pub heartbeat_ms: u64,
+    /// A stream ends after so long, ms, and its watcher connects again, maybe to another proxy.
+    pub lifetime_ms: u64,
+    /// The most that watch at once; further ones get 503 and Retry-After.
+    pub max_watchers: usize,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 15_000,
+            lifetime_ms: 3_600_000,
+            max_watchers: 10_000,
+        }
+    }
+}
+
 /// How long units are held for a buyer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

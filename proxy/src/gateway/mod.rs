@@ -10,6 +10,7 @@ mod reconciliation;
 mod replication;
 pub mod sessions;
 mod standing;
+pub mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,6 +25,7 @@ pub mod routes;
 pub mod server;
 pub mod sessions;
 pub mod stock;
+pub mod stock_stream;
 pub mod tokens;
 pub mod users;
 pub mod webhooks;

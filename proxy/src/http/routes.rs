@@ -11,7 +11,8 @@ use super::route::{Route, delete, get, patch, post, put};
 use super::sessions::{
     self, CurrentSession, Login, SessionLife, StartedSession, View, ViewedItems,
 };
-use super::stock::{self, Change, Count, Shown};
+use super::stock::{self, Change, Count};
+use super::stock_stream::{self, EVENT_STREAM};
 use super::tokens::{self, AccessToken};
 use super::users::{self, Account, Registration};
 use super::{documentation, webhooks};
@@ -19,6 +20,7 @@ use crate::carts::PricedCart;
 use crate::catalogue::Entry;
 use crate::catalogue::change::Amendment;
 use crate::catalogue::stock_change::Adjusted;
+use crate::live::shown::Shown;
 use crate::orders::{Item, Order};
 
 /// All routes.
@@ -221,6 +223,10 @@ fn stock() -> Vec<Route> {
             .called("getStock")
             .says("Shows the stock of a product.")
             .answers::<Shown>(200),
+        get("/v1/stock/{sku}/stream", Anyone, stock_stream::watch)
+            .called("watchStock")
+            .says("Tells the stock of a product now, and whenever it changes.")
+            .answers_text(200, EVENT_STREAM),
         put("/v1/stock/{sku}", Admin, stock::set)
             .called("setStock")
             .says("Sets the number of unsold units, as a count found it.")

@@ -2,14 +2,13 @@
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Answer, Call, Kind, Problem, json};
-use crate::catalogue::Sku;
 use crate::catalogue::stock_change::{
     self, Adjusted, Adjustment, AdjustmentId, MAX_STOCK, Reason, Refusal,
 };
-use crate::gateway::inventory::Stock;
+use crate::live::shown::{NotShown, look};
 
 /// What a count found.
 #[derive(Deserialize, JsonSchema)]
@@ -29,26 +28,11 @@ pub struct Change {
     reason: Reason,
 }
 
-/// The stock of one product.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Stock")]
-pub struct Shown {
-    sku: Sku,
-    #[serde(flatten)]
-    stock: Stock,
-}
-
 /// `GET /v1/stock/{sku}`
 pub async fn get(call: Call) -> Answer {
     let sku = call.sku()?;
-    let stock = match call.app.gateway.stock(&sku).await? {
-        Some(stock) => stock,
-        None if call.app.store.product(&sku).await?.is_none() => return Err(unknown(&sku)),
-        // A product that was never stocked, or is sold out and forgotten.
-        None if call.app.store.unsold(&sku).await? == 0 => Stock::default(),
-        None => return Err(lost(&sku)),
-    };
-    json(StatusCode::OK, &Shown { sku, stock })
+    let shown = look(&call.app.gateway, &call.app.store, &sku).await?;
+    json(StatusCode::OK, &shown)
 }
 
 /// `PUT /v1/stock/{sku}`
@@ -96,14 +80,15 @@ fn answer(changed: Result<Adjusted, Refusal>) -> Answer {
     json(status, &adjusted)
 }
 
-fn unknown(sku: &Sku) -> Problem {
-    Problem::new(Kind::NotFound, format!("there is no product {sku}"))
-}
-
-/// Redis has lost the count, and the reconciler brings it back.
-fn lost(sku: &Sku) -> Problem {
-    let detail = format!("the stock of {sku} is not known at this moment; try again in a moment");
-    Problem::new(Kind::Unavailable, detail)
+impl From<NotShown> for Problem {
+    fn from(error: NotShown) -> Self {
+        match error {
+            NotShown::Unknown(_) => Problem::new(Kind::NotFound, error.to_string()),
+            NotShown::Lost(_) => Problem::new(Kind::Unavailable, error.to_string()),
+            NotShown::Gateway(error) => error.into(),
+            NotShown::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<Refusal> for Problem {

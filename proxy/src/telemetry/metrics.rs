@@ -62,6 +62,11 @@ pub struct Metrics {
 
     /// What is read, and where it was found.
     pub reading: Reading,
+
+    /// Those who watch stock.
+    pub stream_watchers: Gauge,
+    /// SKUs that they watch.
+    pub stream_skus: Gauge,
 }
 
 /// How a saga ended.
@@ -97,6 +102,8 @@ impl Metrics {
             redis_sells: Gauge::default(),
             reconcile_drifted_skus: Gauge::default(),
             reading: Reading::default(),
+            stream_watchers: Gauge::default(),
+            stream_skus: Gauge::default(),
         };
         // A series that appears with its first event has no rise to see in it.
         for ending in Ending::ALL {
@@ -189,6 +196,16 @@ impl Metrics {
             self.reconcile_drifted_skus.clone(),
         );
         self.reading.register(registry);
+        registry.register(
+            "stream_watchers",
+            "Those who watch stock at this proxy",
+            self.stream_watchers.clone(),
+        );
+        registry.register(
+            "stream_skus",
+            "SKUs that are watched at this proxy",
+            self.stream_skus.clone(),
+        );
         self
     }
 }

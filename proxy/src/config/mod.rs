@@ -16,7 +16,7 @@ pub use networks::{ForwardedHeader, Networks};
 pub use secrets::Secret;
 pub use sections::{
     Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql,
-    Orders, Payment, Reconcile, Recovery, Redis, Session, Stream,
+    Orders, Payment, Reconcile, Recovery, Redis, Session, Stream, WithoutRedis,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.

@@ -326,12 +326,25 @@ impl Default for Commit {
 pub struct Orders {
     /// A sold order can be cancelled for so long, ms; 0 for never.
     pub cancel_window_ms: u64,
+    /// What becomes of orders while Redis is away.
+    pub without_redis: WithoutRedis,
+}
+
+/// What becomes of orders while Redis is away, and until its counts have been compared after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutRedis {
+    /// They get 503 and Retry-After.
+    Refuse,
+    /// They are taken, as long as the stock in MySQL suffices.
+    Database,
 }
 
 impl Default for Orders {
     fn default() -> Self {
         Self {
             cancel_window_ms: 86_400_000,
+            without_redis: WithoutRedis::Refuse,
         }
     }
 }

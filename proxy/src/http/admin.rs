@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Body, Kind, Problem, in_memory};
 use crate::app::App;
+use crate::config::WithoutRedis;
 use crate::telemetry::metrics;
 
 /// Answers one request on the admin port.
@@ -34,12 +35,14 @@ async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
     }
 }
 
-/// Ready when MySQL answers, and Redis does or has once: all proxies share one Redis, so while it is
+/// Ready when MySQL answers, and Redis does or has once, or is not needed to sell: all proxies share one Redis, so while it is
 /// away a balancer that takes them out for it would only take the rest of the shop away as well.
 /// Kafka is not asked: events wait.
 async fn ready(app: &App) -> Answer {
     let (redis, mysql) = tokio::join!(app.gateway.is_ready(), app.store.is_ready());
-    let does_without = redis.is_ok() || app.gateway.has_answered();
+    let does_without = redis.is_ok()
+        || app.gateway.has_answered()
+        || app.config.orders.without_redis == WithoutRedis::Database;
     let is_ready = mysql.is_ok() && does_without && !app.stopping.is_cancelled();
     let (status, word) = match is_ready {
         true if app.gateway.sells() && redis.is_ok() => (StatusCode::OK, "ready"),

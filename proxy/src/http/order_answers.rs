@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::idempotency::REPLAYED;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
-use crate::gateway::inventory::Outcome;
+use crate::gateway::inventory::{Outcome, Word};
 use crate::orders::{Order, Reason, Status};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Ending;
@@ -106,13 +106,9 @@ pub(super) fn out_of_stock(order: &Order, outcomes: &[Outcome]) -> Problem {
 
 /// What is available of each line where Redis and MySQL may disagree: the lesser of their words.
 async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
-    // Without an answer from Redis the refusal is told without its lines.
-    let mut outcomes = call
-        .app
-        .gateway
-        .availability(&order.holds())
-        .await
-        .unwrap_or_default();
+    let holds = order.holds();
+    let asked = call.app.gateway.availability(&holds).await;
+    let mut outcomes = asked.unwrap_or_else(|_| vec![UNKNOWN; holds.len()]);
     for (line, outcome) in order.lines.iter().zip(&mut outcomes) {
         if let Ok(unsold) = call.app.store.unsold(&line.sku).await {
             outcome.available = outcome.available.min(unsold);
@@ -120,6 +116,15 @@ async fn now_available(call: &Call, order: &Order) -> Vec<Outcome> {
     }
     outcomes
 }
+
+/// Without an answer from Redis, MySQL alone says what there is.
+const UNKNOWN: Outcome = Outcome {
+    word: Word::Ok,
+    available: i64::MAX,
+    seq: 0,
+    deadline_ms: 0,
+    replayed: false,
+};
 
 fn refusal(reason: Reason, order: Uuid) -> Problem {
     match reason {

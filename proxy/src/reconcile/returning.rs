@@ -4,15 +4,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::walk::{Task, Walk};
 use super::{Error, Servers};
 use crate::breaker::Outcome;
 use crate::config::Reconcile;
+use crate::gateway;
 use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 
+/// Sales that are told at once.
+const AT_ONCE: usize = 256;
 /// How often it is asked how Redis stands, which costs nothing.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -82,10 +87,12 @@ impl Returning {
         told.is_ok()
     }
 
-    /// Puts every count right, and has it sold by again.
+    /// Tells Redis of what was sold meanwhile, puts every count right, and has it sold by again.
     async fn catch_up(&self) -> Result<(), Error> {
         let started = Instant::now();
         let openings = self.servers.gateway.openings();
+        let told = self.tell_sales().await?;
+        self.servers.store.hasten_decided().await?;
         let task = Task {
             fix: true,
             orphan_age_ms: self.config.orphan_age_ms,
@@ -99,6 +106,7 @@ impl Returning {
         self.servers.gateway.note_compared(openings);
         let took = started.elapsed();
         tracing::info!(
+            told,
             compared,
             wrong,
             left,
@@ -106,5 +114,25 @@ impl Returning {
             "redis is back, its counts were compared, and orders are sold by them again"
         );
         Ok(())
+    }
+
+    /// Tells Redis of every sale that it may not know of, so that nobody is promised its units. That
+    /// they are told of is written down by recovery, which tells them again.
+    async fn tell_sales(&self) -> Result<usize, Error> {
+        let Servers { gateway, store } = &self.servers;
+        let sales = store.unsettled_sales().await?;
+        for some in sales.chunks(AT_ONCE) {
+            let orders = store.orders(some).await?;
+            let told = orders.iter().map(|order| async move {
+                let late = order.may_be_taken_again(OffsetDateTime::now_utc());
+                match gateway.confirm_all(order.id, &order.holds(), late).await {
+                    // Where its stock is lost, what it is made of anew counts the sale in.
+                    Ok(_) | Err(gateway::Error::Refused { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            });
+            try_join_all(told).await?;
+        }
+        Ok(sales.len())
     }
 }

@@ -4,18 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::machine::{
-    Found, Reason, Sale, State, Step, begin, begin_cancel, begin_with_hold, next, resume,
+    Found, Reason, Sale, State, Step, begin, begin_cancel, begin_with_hold, begin_without_redis,
+    next, resume,
 };
 
 const BEGIN: &str = "<!-- drawn from proxy/src/saga/machine.rs; HOLDFAST_BLESS=1 cargo test -p holdfast-proxy drawing -->\n";
 const END: &str = "<!-- end of the drawing -->\n";
 
 /// Every way in which a saga begins, in words.
-fn starts() -> [(&'static str, Step); 8] {
+fn starts() -> [(&'static str, Step); 9] {
     let undecided = |overdue| resume(Found::Undecided { overdue });
     [
         ("an order", begin()),
         ("a checkout hold is confirmed", begin_with_hold()),
+        ("an order, while Redis is away", begin_without_redis()),
         (
             "the shopper or the shop cancels",
             begin_cancel(Reason::CancelledByShopper),

@@ -30,6 +30,12 @@ pub fn begin_with_hold() -> Step {
     to(State::Claiming, Effect::Reserve)
 }
 
+/// How an order begins that is taken while Redis is away. Nothing is held for it, so that its sale may
+/// be refused at the commit; Redis is told of it like of a sale whose hold it has lost.
+pub fn begin_without_redis() -> Step {
+    record(Origin::Unheld)
+}
+
 /// How a cancellation begins, for one of the reasons that are some. Whatever the order's own saga is doing, the first to
 /// decide wins.
 pub fn begin_cancel(reason: Reason) -> Step {
@@ -57,6 +63,7 @@ pub fn next(state: State, input: Input) -> Step {
         State::Reserving | State::Claiming => after_reserve(state, input),
         State::Recording(origin) => after_record(origin, input),
         State::Preparing(origin) => after_prepare(origin, input),
+        State::CheckingStock => after_prepare(Origin::Own, input),
         State::Authorising { .. } | State::Capturing { .. } => after_payment(state, input),
         State::Asking { attempt, question } => after_question(attempt, question, input),
         State::Overdue => after_last_question(input),
@@ -98,16 +105,19 @@ fn after_reserve(state: State, input: Input) -> Step {
 
 fn after_record(origin: Origin, input: Input) -> Step {
     match input {
+        Input::Done if origin == Origin::Unheld => to(State::CheckingStock, Effect::CheckStock),
         Input::Done => to(State::Preparing(origin), Effect::Prepare),
         Input::KeyTaken if origin == Origin::Own => let_go(Reason::KeyTaken),
         Input::Shed if origin == Origin::Own => let_go(Reason::Overloaded),
-        // What was held at checkout stays held until its deadline.
+        // What was held at checkout stays held until its deadline; otherwise nothing is.
         Input::KeyTaken => refused(Reason::KeyTaken),
         Input::Shed => refused(Reason::Overloaded),
         // The holds are the other saga's, not ours to release.
         Input::OrderExists => refused(Reason::KeyTaken),
         // The row may exist; aborting works either way. Nobody but this saga could pay for it.
-        Input::Unclear if origin == Origin::Own => abort(Reason::Unavailable, Money::Untouched),
+        Input::Unclear if matches!(origin, Origin::Own | Origin::Unheld) => {
+            abort(Reason::Unavailable, Money::Untouched)
+        }
         // Another confirmation of the hold may have recorded it, and be paid.
         Input::Unclear => abort(Reason::Unavailable, Money::Possible),
         _ => leave(),

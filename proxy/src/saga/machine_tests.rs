@@ -117,15 +117,15 @@ impl Facts {
                     Answer::Pending => {}
                 }
             }
-            Effect::Reserve | Effect::Record | Effect::Prepare | Effect::Capture => {}
-            Effect::Ask { .. } => {}
+            Effect::Reserve | Effect::Record | Effect::Prepare | Effect::CheckStock => {}
+            Effect::Capture | Effect::Ask { .. } => {}
         }
     }
 
     fn after(&mut self, effect: Effect, input: Input) {
         match (effect, input) {
             (Effect::Record, Input::Done | Input::Unclear) => self.may_be_recorded = true,
-            (Effect::Prepare, Input::Done) => self.prepared = true,
+            (Effect::Prepare | Effect::CheckStock, Input::Done) => self.prepared = true,
             (Effect::Commit, Input::Done) | (Effect::Abort(_), Input::LostRace) => {
                 self.committed = true;
             }
@@ -207,6 +207,7 @@ fn starts() -> Vec<(Step, Facts)> {
     vec![
         (begin(), listened),
         (begin_with_hold(), held),
+        (begin_without_redis(), listened),
         (begin_cancel(Reason::CancelledByShopper), cancel),
         (begin_cancel(Reason::CancelledBySupport), cancel),
         (resume(Found::Undecided { overdue: false }), undecided),

@@ -22,6 +22,8 @@ pub struct Saga {
     pub key: Option<IdempotencyKey>,
     /// True when the units were held at checkout.
     pub is_held: bool,
+    /// True when nothing was held, because Redis was away.
+    pub is_unheld: bool,
     /// What Redis said of each line when they were reserved.
     pub lines: Vec<Outcome>,
     /// The provider's name for the payment, once it has one.
@@ -45,6 +47,7 @@ impl Saga {
             card: None,
             key: None,
             is_held: false,
+            is_unheld: false,
             lines: Vec::new(),
             payment_id: String::new(),
             canceller: None,

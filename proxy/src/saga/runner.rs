@@ -12,7 +12,7 @@ use super::leases::Leases;
 use super::machine::{self, Answer, Effect, Found, Input, Reason, State, Step};
 use super::recovery::pause_ms;
 use super::run::Saga;
-use crate::config::{Config, Holds, Recovery};
+use crate::config::{Config, Holds, Recovery, WithoutRedis};
 use crate::events::refusals::Refusals;
 use crate::gateway::Gateway;
 use crate::gateway::inventory::Outcome;
@@ -44,6 +44,8 @@ pub struct Runner {
     pub recovery: Recovery,
     /// How long a payment may take, ms.
     pub patience_ms: u64,
+    /// What becomes of orders while Redis is away.
+    pub without_redis: WithoutRedis,
     /// How long a sold order can be cancelled, ms.
     pub cancel_window_ms: u64,
     /// How long a cart lives, ms.
@@ -97,6 +99,7 @@ impl Runner {
             holds: config.holds.clone(),
             recovery: config.recovery.clone(),
             patience_ms: config.payment.patience_ms,
+            without_redis: config.orders.without_redis,
             cancel_window_ms: config.orders.cancel_window_ms,
             cart_ttl_ms: config.cart.ttl_ms,
             leases: Leases::default(),
@@ -105,23 +108,25 @@ impl Runner {
         }
     }
 
-    /// Buys, unless Redis or the provider are known to be away. The saga runs on when the receiver is dropped.
+    /// Buys, unless the provider is known to be away, or Redis is and orders are not taken without it. The saga runs on when the receiver is dropped.
     pub fn buy(self: &Arc<Self>, purchase: Purchase) -> oneshot::Receiver<Ending> {
         if self.provider.is_left_alone() {
             return refused_at_once(Reason::PaymentFailed);
         }
-        if !self.gateway.sells() {
+        let is_unheld = !self.gateway.sells();
+        if is_unheld && (purchase.is_held || self.without_redis == WithoutRedis::Refuse) {
             return refused_at_once(Reason::Unavailable);
         }
-        let first = if purchase.is_held {
-            machine::begin_with_hold()
-        } else {
-            machine::begin()
+        let first = match purchase.is_held {
+            true => machine::begin_with_hold(),
+            false if is_unheld => machine::begin_without_redis(),
+            false => machine::begin(),
         };
         let saga = Saga {
             card: Some(purchase.card),
             key: purchase.key,
             is_held: purchase.is_held,
+            is_unheld,
             ..Saga::of(purchase.order)
         };
         self.start_for_listener(saga, first)

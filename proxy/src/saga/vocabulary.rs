@@ -13,6 +13,8 @@ pub enum State {
     Recording(Origin),
     /// The holds' deadlines are being stopped.
     Preparing(Origin),
+    /// Whether the stock suffices, of which nothing is held, is being asked.
+    CheckingStock,
     /// The provider is being asked to set the money aside.
     Authorising {
         /// The how-manieth call for the money, from 1.
@@ -74,6 +76,8 @@ pub enum Origin {
     Hold,
     /// Held at checkout, and past the deadline: they must be taken again.
     LapsedHold,
+    /// Not held, because Redis is away: MySQL alone decides.
+    Unheld,
 }
 
 /// Whether the provider may have money of the order.
@@ -119,6 +123,8 @@ pub enum Effect {
     Record,
     /// `INV.PREPARE … LATE` on every line.
     Prepare,
+    /// Ask MySQL whether its stock suffices for the order and for those before it.
+    CheckStock,
     /// Have the money set aside, idempotent by order id.
     Authorise,
     /// Take the money that was set aside, idempotent by order id.
@@ -173,7 +179,7 @@ pub enum Answer {
 pub enum Input {
     /// The effect was done. Refund: nothing was taken, and nothing will be.
     Done,
-    /// Reserve or Prepare: not enough units.
+    /// Reserve, Prepare or CheckStock: not enough units.
     Short,
     /// Reserve: the checkout hold's deadline has passed.
     Lapsed,
@@ -217,7 +223,7 @@ impl Effect {
         match self {
             Effect::Reserve => &[I::Done, I::Short, I::Lapsed, I::OrderExists, I::Unclear],
             Effect::Record => &[I::Done, I::Shed, I::KeyTaken, I::OrderExists, I::Unclear],
-            Effect::Prepare => &[I::Done, I::Short, I::Unclear],
+            Effect::Prepare | Effect::CheckStock => &[I::Done, I::Short, I::Unclear],
             Effect::Authorise => &[
                 I::Authorised,
                 I::Captured,

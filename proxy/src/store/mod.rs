@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod silence;
 pub mod undo;
 pub mod users;
+mod without_redis;
 
 pub use reads::Freshness;
 pub use reconciliation::ReconcileLock;

@@ -100,7 +100,7 @@ impl Store {
         Ok(removed.rows_affected())
     }
 
-    async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
+    pub(super) async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
         let orders = self.each_with_lines(rows).await?;
         orders.into_iter().map(|(_, order)| order).collect()
     }

@@ -21,6 +21,8 @@ pub enum Action {
         lines: Lines,
         card: Card,
         key: Option<u32>,
+        /// The proxy does not reach Redis, and orders are taken without it.
+        without_redis: bool,
     },
     /// A shopper sends the same request again.
     BuyAgain { proxy: usize, order: OrderNo },

@@ -24,6 +24,7 @@ pub struct Weather {
     lag: u32,
     poison: u32,
     cancel: u32,
+    without_redis: u32,
     kafka_is_away: bool,
     write_off: bool,
     give_up: bool,
@@ -55,6 +56,7 @@ impl Weather {
             lag: sometimes(400),
             poison: sometimes(100),
             cancel: sometimes(60),
+            without_redis: sometimes(700),
             odd_cards: sometimes(800),
             kafka_is_away: rng.u32(0..4) == 0,
             write_off: rng.bool(),
@@ -210,6 +212,7 @@ impl Weather {
                 lines: self.lines(rng),
                 card: self.card(rng),
                 key: rng.bool().then(|| rng.u32(0..1_000)),
+                without_redis: rng.u32(0..1000) < self.without_redis,
             },
             4 if rng.bool() => Action::BuyAgain { proxy, order },
             5 | 6 if asks => Action::TakeHold {

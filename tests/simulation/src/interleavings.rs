@@ -28,6 +28,8 @@ pub struct Disasters {
     pub cancellations: u8,
     /// Redis fails over and loses what it had not yet sent to its replica.
     pub fail_overs: u8,
+    /// The second buyer's proxy does not reach Redis, and sells without it beside the first.
+    pub without_redis: bool,
 }
 
 /// The smallest case.
@@ -98,6 +100,7 @@ impl Model for Smallest {
                 lines: Lines::new(&[(0, 1)]),
                 card: Card::Good,
                 key: None,
+                without_redis: self.disasters.without_redis && proxy == 1,
             });
         }
         vec![Shared(Mutex::new(Shop {

@@ -20,13 +20,27 @@ impl World {
     }
 
     /// Somebody wants to buy.
-    pub fn buy(&mut self, proxy: usize, lines: Lines, card: Card, key: Option<u32>) {
+    pub fn buy(
+        &mut self,
+        proxy: usize,
+        lines: Lines,
+        card: Card,
+        key: Option<u32>,
+        without_redis: bool,
+    ) {
         if self.proxies[proxy].is_paused {
             return;
         }
         let order = self.orders.len();
         self.orders.push(Order::new(order, lines, card, key, false));
-        self.start(proxy, order, Some(card), machine::begin(), self.now_ms);
+        let first = if without_redis {
+            // Redis promises on what is sold without it.
+            self.books.promises_lost = true;
+            machine::begin_without_redis()
+        } else {
+            machine::begin()
+        };
+        self.start(proxy, order, Some(card), first, self.now_ms);
     }
 
     /// The answer to a request that came before is found in the tables; one that came to nothing
@@ -42,7 +56,7 @@ impl World {
             return;
         };
         let (lines, card) = (asked.lines, asked.card);
-        self.buy(proxy, lines, card, Some(key));
+        self.buy(proxy, lines, card, Some(key), false);
     }
 
     /// Has units held at checkout, to be paid for later.

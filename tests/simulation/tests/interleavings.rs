@@ -12,6 +12,7 @@ const CRASH: Disasters = Disasters {
     lapses: 1,
     cancellations: 0,
     fail_overs: 0,
+    without_redis: false,
 };
 
 fn walk(disasters: Disasters) {
@@ -54,6 +55,14 @@ fn two_buyers_one_unit_and_a_failover() {
     walk(Disasters {
         fail_overs: 1,
         crashes: 0,
+        ..CRASH
+    });
+}
+
+#[test]
+fn two_buyers_one_unit_and_a_proxy_that_sells_without_redis() {
+    walk(Disasters {
+        without_redis: true,
         ..CRASH
     });
 }
@@ -102,6 +111,19 @@ fn a_missing_stock_guard_is_found_where_redis_loses_a_hold() {
         Disasters {
             fail_overs: 1,
             crashes: 0,
+            ..CRASH
+        },
+    );
+}
+
+#[test]
+fn a_missing_stock_guard_is_found_where_a_proxy_sells_without_redis() {
+    finds(
+        Control::NoStockGuard,
+        Disasters {
+            without_redis: true,
+            crashes: 0,
+            lapses: 0,
             ..CRASH
         },
     );

@@ -1,12 +1,14 @@
 //! A shop whose Redis is away: what goes on without it, what is refused at once, and how it comes back.
 
+mod orders;
 mod sessions;
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use holdfast_tests::redis::RedisOptions;
+use holdfast_tests::data::Home;
+use holdfast_tests::proxy::Proxy;
 use holdfast_tests::shop::{Reply, Shop};
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
@@ -21,12 +23,20 @@ static STACK: LazyLock<Mutex<Stack>> = LazyLock::new(|| Mutex::new(start().expec
 
 fn start() -> Result<Stack> {
     Stack::start(StackOptions {
-        redis: RedisOptions::default(),
-        kafka: false,
-        catalogue: Some(catalogue_of(&["AWAY-1", "AWAY-2"])?),
-        environment: environment_of(&[("HOLDFAST_REDIS__BREAKER_OPEN_MS", "200")]),
+        catalogue: Some(catalogue_of(&["LAST", "MANY", "SEEN"])?),
+        environment: environment_of(&[
+            ("HOLDFAST_REDIS__BREAKER_OPEN_MS", "200"),
+            ("HOLDFAST_JWT__KEY_FILE", &jwt_key()?),
+        ]),
         ..StackOptions::default()
     })
+}
+
+/// A file with a key for access tokens.
+fn jwt_key() -> Result<String> {
+    let path = Home::for_test("jwt")?.path("key");
+    std::fs::write(&path, "a key of a test, and of nothing else\n")?;
+    Ok(path.to_str().context("a path in UTF-8")?.to_owned())
 }
 
 /// Does `act` while Redis hangs, and waits until the shop sells again afterwards.
@@ -34,34 +44,39 @@ async fn while_redis_hangs<T>(stack: &Stack, act: impl AsyncFnOnce() -> Result<T
     let redis = stack.redis.server()?;
     redis.signal(Signal::SIGSTOP)?;
     let acted = async {
-        given_up(stack).await?;
+        given_up(&stack.proxy).await?;
         act().await
     };
     let acted = acted.await;
     redis.signal(Signal::SIGCONT)?;
-    sells_again(stack).await?;
+    sells_again(&stack.proxy).await?;
     acted
 }
 
-/// Asks for carts until the proxy has given Redis up.
-async fn given_up(stack: &Stack) -> Result<()> {
-    let guest = Shop::of(&stack.proxy);
+/// Asks for sessions until the proxy has given Redis up.
+async fn given_up(proxy: &Proxy) -> Result<()> {
+    let shop = Shop::of(proxy);
     wait::until_async("redis to be given up", PATIENCE, || async {
-        let _refused = guest.guest().await;
-        let open = stack.proxy.metric("holdfast_redis_breaker_open").await?;
+        let _refused = shop.guest().await;
+        let open = proxy.metric("holdfast_redis_breaker_open").await?;
         Ok((open == 1.0).then_some(()))
     })
     .await
 }
 
-/// Waits until orders are sold by the counts of Redis.
-async fn sells_again(stack: &Stack) -> Result<()> {
+/// Waits until the proxy sells by the counts of Redis.
+async fn sells_again(proxy: &Proxy) -> Result<()> {
     wait::until_async("the shop to sell again", PATIENCE, || async {
-        let sells = stack.proxy.metric("holdfast_redis_sells").await?;
-        let open = stack.proxy.metric("holdfast_redis_breaker_open").await?;
-        Ok((sells == 1.0 && open == 0.0).then_some(()))
+        Ok(sells(proxy).await?.then_some(()))
     })
     .await
+}
+
+/// Whether the proxy sells by the counts of Redis.
+async fn sells(proxy: &Proxy) -> Result<bool> {
+    let sells = proxy.metric("holdfast_redis_sells").await?;
+    let open = proxy.metric("holdfast_redis_breaker_open").await?;
+    Ok(sells == 1.0 && open == 0.0)
 }
 
 /// Whether it was refused with 503 and when to come again.

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use self::decision::{Decision, Memory, decide, memory};
 use super::{Answer, Body, Call, Kind, Problem, in_memory, order_answers};
 use crate::app::App;
+use crate::gateway;
 use crate::gateway::idempotency::{Marker, ScopedKey, StoredAnswer};
 use crate::orders::Status;
 use crate::store::committer::IdempotencyKey;
@@ -46,21 +47,26 @@ where
         attempt: Uuid::now_v7(),
         answer: None,
     };
-    let found = app
+    call.idempotency_key = Some(IdempotencyKey {
+        key: key.clone(),
+        request_hash,
+        expiry_ms: app.config.idempotency.expiry_ms,
+    });
+    let claimed = app
         .gateway
         .claim_request(scoped, &marker, longest_flight_ms(&app))
-        .await?;
+        .await;
+    let found = match claimed {
+        // What goes on without Redis goes on without the marker.
+        Err(gateway::Error::Away) => return handle(call).await,
+        claimed => claimed?,
+    };
     match decide(found, &request_hash) {
         Decision::Proceed => {}
         Decision::Replay(answer) => return Ok(replayed(answer)),
         Decision::InFlight => return answer_in_flight(&call, owner, &key, &request_hash).await,
         Decision::Mismatch => return Err(mismatch()),
     }
-    call.idempotency_key = Some(IdempotencyKey {
-        key: key.clone(),
-        request_hash,
-        expiry_ms: app.config.idempotency.expiry_ms,
-    });
     let answer = handle(call).await;
     finish(&app, scoped, &marker, answer).await
 }
@@ -151,7 +157,7 @@ async fn finish(app: &App, key: ScopedKey<'_>, marker: &Marker, answer: Answer) 
     logged(finished, response)
 }
 
-fn logged(finished: Result<(), crate::gateway::Error>, response: Response<Body>) -> Answer {
+fn logged(finished: Result<(), gateway::Error>, response: Response<Body>) -> Answer {
     if let Err(error) = finished {
         tracing::warn!(%error, "what became of a request with an Idempotency-Key is not remembered");
     }

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use super::money;
 use crate::action::{Batch, Fault};
 use crate::controls;
-use crate::machine::{Answer, Effect, Input, State, Step};
+use crate::machine::{Answer, Effect, Input, Origin, State, Step};
 use crate::order::{Card, OrderNo};
 use crate::servers::mysql::Transaction;
 use crate::servers::provider::Request;
@@ -33,6 +33,8 @@ pub struct Saga {
     /// It waits for a batch.
     waits: bool,
     card: Option<Card>,
+    /// Nothing was held, because its proxy did not reach Redis.
+    is_unheld: bool,
     pub(super) created_ms: u64,
 }
 
@@ -42,7 +44,7 @@ impl Hash for Saga {
         let number = self.card.map(|_| self.number);
         (number, self.order, self.state, &self.effects).hash(state);
         (self.line, self.refused, self.card, self.created_ms).hash(state);
-        (self.answer, self.waits).hash(state);
+        (self.answer, self.waits, self.is_unheld).hash(state);
     }
 }
 
@@ -68,6 +70,7 @@ impl Saga {
         Self {
             number,
             order,
+            is_unheld: first.state == State::Recording(Origin::Unheld),
             state: first.state,
             effects: first.effects,
             line: 0,
@@ -158,6 +161,7 @@ impl World {
             Effect::Reserve => Done::With(self.reserve(saga, fault)),
             Effect::Record => self.transact(self.recording(saga), fault),
             Effect::Prepare => self.prepare(saga, fault),
+            Effect::CheckStock => Done::With(self.check_stock_for(order, fault)),
             Effect::Authorise => Done::With(match saga.card {
                 None => Input::NoCard,
                 Some(card) => self.authorise(Request::Authorise(order, card), fault),
@@ -176,6 +180,8 @@ impl World {
                 Done::With(emptied.map_or(Input::Unclear, |_| Input::Done))
             }
             Effect::Abort(reason) => self.transact(Transaction::Abort(order, reason), fault),
+            // A proxy that still does not reach Redis leaves it to the reconciler.
+            Effect::Release if saga.is_unheld && fault == Fault::NotSent => Done::With(Input::Done),
             Effect::Release => self.release(saga, fault),
             Effect::Cancel(_) => {
                 self.transact(Transaction::Cancel(order, self.now_ms + LEASE_MS), fault)

@@ -21,6 +21,24 @@ impl World {
         }
     }
 
+    /// Whether the stock suffices for an order and for the undecided ones before it.
+    pub(super) fn check_stock_for(&self, order: OrderNo, fault: Fault) -> Input {
+        if !matches!(fault, Fault::None | Fault::Twice) {
+            return Input::Unclear;
+        }
+        let is_ahead = |other: &OrderNo| {
+            self.mysql.order(*other).is_some() && self.mysql.outcome(*other).is_none()
+        };
+        let suffices = self.orders[order].lines.iter().all(|line| {
+            let ahead = (0..order).filter(is_ahead);
+            let ahead = ahead.flat_map(|other| self.orders[other].lines.iter());
+            let ahead = ahead.filter(|other| other.sku == line.sku);
+            let ahead: u64 = ahead.map(|other| other.quantity).sum();
+            self.mysql.stock[line.sku] >= (ahead + line.quantity) as i64
+        });
+        if suffices { Input::Done } else { Input::Short }
+    }
+
     /// A transaction of a saga.
     pub(super) fn transact(&mut self, transaction: Transaction, fault: Fault) -> Done {
         if self.mysql.is_blocked(&transaction) {

@@ -52,6 +52,7 @@ pub mod probe;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod replica;
 pub mod saga_events;
 pub mod server;
 pub mod shop;

@@ -21,6 +21,9 @@ use crate::server::Server;
 /// `holdfast`, and nothing elsewhere.
 const USER: &str = "holdfast";
 
+/// Who may do everything, on servers that replicate.
+pub(crate) const ADMINISTRATOR: &str = "administrator";
+
 /// A running database server. One that was given by `HOLDFAST_MYSQL_URL` is used and never stopped.
 #[derive(Debug)]
 pub struct Mysql {
@@ -34,6 +37,18 @@ struct Private {
     server: Server,
     port: u16,
     password: String,
+    role: Role,
+}
+
+/// What a private server is to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing.
+    Alone,
+    /// Replicas follow it.
+    Primary,
+    /// It follows a primary.
+    Replica,
 }
 
 impl Mysql {
@@ -51,6 +66,15 @@ impl Mysql {
 
     /// Starts a server of one's own, whatever the environment says: for tests that stop it.
     pub fn start_private(home: Option<&Home>) -> Result<Mysql> {
+        Mysql::start_as(Role::Alone, home)
+    }
+
+    /// The same for one that replicas may follow.
+    pub fn start_primary(home: Option<&Home>) -> Result<Mysql> {
+        Mysql::start_as(Role::Primary, home)
+    }
+
+    pub(crate) fn start_as(role: Role, home: Option<&Home>) -> Result<Mysql> {
         let server = Server::new("MariaDB", Home::or_for_test(home, "mysql")?);
         let port = server.home().port("mysql", server.is_running())?;
         let password = server.home().secret("password")?;
@@ -61,6 +85,7 @@ impl Mysql {
                 server,
                 port,
                 password,
+                role,
             }),
         };
         mysql.start_again()?;
@@ -88,6 +113,27 @@ impl Mysql {
             Ok(())
         })
         .with_context(|| format!("cannot create the database {name}"))
+    }
+
+    /// The password of a private server's users.
+    pub(crate) fn password(&self) -> Result<&str> {
+        Ok(&self.private()?.password)
+    }
+
+    /// Runs a statement as the administrator of a private server that replicates.
+    pub(crate) fn administer(&self, statement: String) -> Result<()> {
+        let private = self.private()?;
+        let url = format!(
+            "mysql://{ADMINISTRATOR}:{}@127.0.0.1:{}",
+            private.password, private.port
+        );
+        blocking(async {
+            let mut connection = MySqlConnection::connect(&url).await?;
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+            Ok(())
+        })
     }
 
     /// The port of a private server.
@@ -157,19 +203,36 @@ fn launch(private: &Private) -> Result<Launch> {
     }
     // Runs before the first connection is accepted, at every start, so every statement is one that may be repeated.
     // The names are one line each: that is what both servers take.
-    let first_statements = home.write_private(
-        "init.sql",
-        &format!(
-            "CREATE DATABASE IF NOT EXISTS holdfast;\n\
-             CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
-             GRANT ALL PRIVILEGES ON `holdfast%`.* TO '{USER}'@'127.0.0.1';\n",
+    let mut first_statements = format!(
+        "CREATE DATABASE IF NOT EXISTS holdfast;\n\
+         CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
+         GRANT ALL PRIVILEGES ON `holdfast%`.* TO '{USER}'@'127.0.0.1';\n",
+        private.password
+    );
+    if private.role != Role::Alone {
+        first_statements += &format!(
+            "CREATE USER IF NOT EXISTS '{ADMINISTRATOR}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
+             GRANT ALL PRIVILEGES ON *.* TO '{ADMINISTRATOR}'@'127.0.0.1';\n",
             private.password
-        ),
-    )?;
-    let of_mysql: &[&str] = match is_mariadb(&program)? {
+        );
+    }
+    let first_statements = home.write_private("init.sql", &first_statements)?;
+    let is_mariadb = is_mariadb(&program)?;
+    let of_mysql: &[&str] = match is_mariadb {
         true => &[],
         // Its second protocol would listen everywhere; a folder of the system's would have to be there.
         false => &["--mysqlx=OFF", "--secure-file-priv=NULL"],
+    };
+    let of_role: &[&str] = match private.role {
+        Role::Alone => &["--skip-log-bin"],
+        Role::Primary => &["--log-bin=binlog", "--server-id=1"],
+        Role::Replica => &["--skip-log-bin", "--server-id=2", "--relay-log=relay"],
+    };
+    let by_id: &[&str] = match private.role {
+        Role::Primary | Role::Replica if !is_mariadb => {
+            &["--gtid-mode=ON", "--enforce-gtid-consistency=ON"]
+        }
+        _ => &[],
     };
     Ok(Launch::new(program)
         .arg("--no-defaults")
@@ -187,9 +250,15 @@ fn launch(private: &Private) -> Result<Launch> {
             "--character-set-server=utf8mb4",
             "--max-connections=700",
             "--innodb-buffer-pool-size=268435456",
-            "--skip-log-bin",
         ])
+        .args(of_role)
+        .args(by_id)
         .args(of_mysql))
+}
+
+/// Whether private servers are MariaDB; otherwise they are MySQL.
+pub(crate) fn starts_mariadb() -> Result<bool> {
+    is_mariadb(&program())
 }
 
 /// `HOLDFAST_MYSQL_SERVER`, or Debian's MariaDB, which stands where only root's PATH looks.

@@ -12,6 +12,7 @@ use crate::mysql::Mysql;
 use crate::payment::{Payment, PaymentOptions};
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::redis::{Redis, RedisOptions};
+use crate::replica::Replica;
 
 /// Partitions of the topic of events: several, so that events of one order that went astray would show.
 pub const PARTITIONS: i32 = 6;
@@ -25,6 +26,8 @@ pub struct StackOptions {
     pub redis: RedisOptions,
     /// Where the database lives; a fresh test folder, or the server that was given, when absent.
     pub mysql_home: Option<Home>,
+    /// Whether the database is a private one with a replica, which the proxy reads.
+    pub replica: bool,
     /// Whether Kafka is started. If not, its address is known all the same, and the test may start it later.
     pub kafka: bool,
     /// A CSV file that is imported before the proxy opens.
@@ -42,6 +45,7 @@ impl Default for StackOptions {
         StackOptions {
             redis: RedisOptions::default(),
             mysql_home: None,
+            replica: false,
             kafka: true,
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
             webhooks: false,
@@ -80,6 +84,8 @@ pub struct Stack {
     pub payment: Payment,
     /// The broker, which may not have been started.
     pub kafka: Kafka,
+    /// The database's replica, if one was asked for.
+    pub replica: Option<Replica>,
     /// The database server.
     pub mysql: Mysql,
     /// Redis with the module.
@@ -116,6 +122,7 @@ impl Stack {
         let (redis, mysql, payment, started) = thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start(options.redis.clone()));
             let mysql = scope.spawn(|| match &options.mysql_home {
+                home if options.replica => Mysql::start_primary(home.as_ref()),
                 Some(home) => Mysql::start_private(Some(home)),
                 None => Mysql::start(None),
             });
@@ -135,6 +142,15 @@ impl Stack {
             false => format!("holdfast_test_{suffix}"),
         };
         mysql.create_database(&database)?;
+        let replica = match options.replica {
+            true => Some(Replica::start(&mysql)?),
+            false => None,
+        };
+        let mut environment = options.environment;
+        environment.extend(replica.as_ref().map(|replica| {
+            let url = replica.mysql().url(&database);
+            ("HOLDFAST_MYSQL__REPLICA_URL".to_owned(), url)
+        }));
 
         let proxy_options = ProxyOptions {
             redis_url: match options.redis_user {
@@ -147,7 +163,7 @@ impl Stack {
             payment_url: payment.url(),
             payment_api_key_file: Some(payment.api_key_file()),
             webhook_secret_file: Some(payment.webhook_secret_file()),
-            environment: options.environment,
+            environment,
             ..ProxyOptions::default()
         };
         let proxy = Proxy::configure(ProxyOptions {
@@ -167,6 +183,7 @@ impl Stack {
             proxy,
             payment,
             kafka,
+            replica,
             mysql,
             redis,
             database,

@@ -131,19 +131,13 @@ impl Catalogue {
     /// Has one reader read a product anew that is about to end in `layer`, while everybody goes on
     /// with what there is.
     fn refresh(&self, sku: &Sku, layer: Layer) {
-        let shared = &self.shared;
-        if !shared.local.begins_refresh(sku) {
+        if !self.shared.local.begins_refresh(sku) {
             return;
         }
-        shared.metrics.reading.refreshes_early(layer);
-        let (shared, sku) = (shared.clone(), sku.clone());
+        let (shared, sku) = (self.shared.clone(), sku.clone());
         tokio::spawn(async move {
-            let read = match layer {
-                Layer::Local => shared.read(&sku).await,
-                Layer::Redis => shared.load(&sku).await,
-            };
-            match read {
-                Ok(read) => shared.local.renew(&sku, read.reading).await,
+            match shared.read_early(&sku, layer).await {
+                Ok(reading) => shared.local.renew(&sku, reading).await,
                 // Whoever finds the entry gone reads it again, and tells its caller what fails.
                 Err(error) => tracing::debug!(%sku, %error, "a product was not read anew"),
             }
@@ -175,6 +169,19 @@ impl Shared {
             // Without Redis there is nothing to be kept there either.
             Err(_) => self.load_only(sku, Freshness::MayLag).await,
         }
+    }
+
+    /// Reads what the layers below `layer` have, so that it stays there.
+    async fn read_early(&self, sku: &Sku, layer: Layer) -> Result<Arc<Reading>, store::Error> {
+        if layer == Layer::Local {
+            self.metrics.reading.refreshes_early(layer);
+            let Read { reading, is_due } = self.read(sku).await?;
+            if !is_due {
+                return Ok(reading);
+            }
+        }
+        self.metrics.reading.refreshes_early(Layer::Redis);
+        Ok(self.load(sku).await?.reading)
     }
 
     /// Reads what the database has, and keeps it in Redis. Where that is older than what is known,

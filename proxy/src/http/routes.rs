@@ -6,12 +6,12 @@ use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
 use super::orders::{self, OrderForm, OrderPage, OrderQuery};
 use super::product_changes::{self, NewProduct, ProductForm};
 use super::products::{self, Listed, ProductPage, ProductQuery};
-use super::route::Access::{Admin, Anyone, Session};
+use super::route::Access::{Admin, Anyone, Session, Support};
 use super::route::{Route, delete, get, patch, post, put};
 use super::sessions::{
     self, CurrentSession, Login, SessionLife, StartedSession, View, ViewedItems,
 };
-use super::stock::{self, Change, Count};
+use super::stock::{self, Change, Count, ShortQuery};
 use super::stock_stream::{self, EVENT_STREAM};
 use super::tokens::{self, AccessToken};
 use super::users::{self, Account, Registration};
@@ -20,6 +20,7 @@ use crate::carts::PricedCart;
 use crate::catalogue::Entry;
 use crate::catalogue::change::Amendment;
 use crate::catalogue::stock_change::Adjusted;
+use crate::live::short;
 use crate::live::shown::Shown;
 use crate::orders::{Item, Order};
 
@@ -219,6 +220,11 @@ fn holds() -> Vec<Route> {
 
 fn stock() -> Vec<Route> {
     vec![
+        get("/v1/stock", Support, stock::short)
+            .called("listShortStock")
+            .says("Lists the products of which little or nothing is left.")
+            .asks::<ShortQuery>()
+            .answers::<short::Page>(200),
         get("/v1/stock/{sku}", Anyone, stock::get)
             .called("getStock")
             .says("Shows the stock of a product.")

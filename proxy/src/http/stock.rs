@@ -4,11 +4,17 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::page::Limit;
 use super::{Answer, Call, Kind, Problem, json};
+use crate::catalogue::Sku;
 use crate::catalogue::stock_change::{
     self, Adjusted, Adjustment, AdjustmentId, MAX_STOCK, Reason, Refusal,
 };
+use crate::live::short::{self, State};
 use crate::live::shown::{NotShown, look};
+
+/// What is low where nobody says what that is.
+const LOW: i64 = 5;
 
 /// What a count found.
 #[derive(Deserialize, JsonSchema)]
@@ -26,6 +32,38 @@ pub struct Change {
     adjustment_id: AdjustmentId,
     delta: i64,
     reason: Reason,
+}
+
+/// Which part of the list of short products is asked for.
+#[derive(Deserialize, JsonSchema)]
+pub struct ShortQuery {
+    state: State,
+    /// A product is low that has so many units available, or fewer; 5 if left out.
+    #[schemars(range(min = 0, max = MAX_STOCK))]
+    threshold: Option<i64>,
+    #[serde(default)]
+    limit: Limit,
+    /// The list begins behind this SKU.
+    after: Option<Sku>,
+}
+
+/// `GET /v1/stock?state&threshold&limit&after`
+pub async fn short(call: Call) -> Answer {
+    let ShortQuery {
+        state,
+        threshold,
+        limit,
+        after,
+    } = call.asked()?;
+    let threshold = threshold.unwrap_or(LOW);
+    if !(0..=MAX_STOCK).contains(&threshold) {
+        let detail = format!("threshold: must be from 0 to {MAX_STOCK}");
+        return Err(Problem::new(Kind::InvalidValue, detail));
+    }
+    let (gateway, store) = (&call.app.gateway, &call.app.store);
+    let limit = limit.get() as usize;
+    let page = short::page(gateway, store, (state, threshold), after, limit).await?;
+    json(StatusCode::OK, &page)
 }
 
 /// `GET /v1/stock/{sku}`

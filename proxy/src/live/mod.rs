@@ -6,6 +6,7 @@
 mod event;
 mod follow;
 mod marks;
+pub mod short;
 pub mod shown;
 mod watched;
 

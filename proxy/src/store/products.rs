@@ -1,6 +1,7 @@
 //! The table `products`: the catalogue, and the stock that is the truth.
 
-use sqlx::{MySql, QueryBuilder};
+use sqlx::mysql::MySqlRow;
+use sqlx::{MySql, QueryBuilder, Row};
 
 use super::{Error, Freshness, Store, Transaction};
 use crate::catalogue::{Entry, Product, Search, Sku};
@@ -76,6 +77,27 @@ impl Store {
             Ok(entries.into_iter().map(|entry| entry.product).collect())
         })
         .await
+    }
+
+    /// At most `limit` products that are sold, in the order of their SKUs, beginning behind `after`:
+    /// each with its name and its unsold units.
+    pub async fn stock_page(
+        &self,
+        after: Option<&Sku>,
+        limit: u32,
+    ) -> Result<Vec<(Sku, String, i64)>, Error> {
+        let mut query = QueryBuilder::<MySql>::new("SELECT sku, name, stock FROM products");
+        push_sold_behind(&mut query, after.map_or("", Sku::as_str));
+        query.push(" ORDER BY sku LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.pool).await?;
+        let read = |row: &MySqlRow| {
+            let sku: String = row.try_get("sku")?;
+            let sku = sku
+                .parse()
+                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            Ok((sku, row.try_get("name")?, row.try_get("stock")?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The unsold units of a product; 0 when there is no such product.

@@ -1,6 +1,7 @@
 //! Carts: emptied by the order that buys them and by no other, merged at login, and losing nothing of what two tabs do.
 
 mod emptied;
+mod gone;
 mod limits;
 mod merged;
 
@@ -31,7 +32,7 @@ fn start() -> Result<Stack> {
     ];
     Stack::start(StackOptions {
         kafka: false,
-        catalogue: Some(catalogue_of(&["LAMP", "VASE", "BOWL"])?),
+        catalogue: Some(catalogue_of(&["LAMP", "VASE", "BOWL", "FAD", "PRICED"])?),
         environment: environment_of(&settings),
         ..StackOptions::default()
     })

@@ -4,6 +4,7 @@
 mod crowd;
 mod heard;
 mod servers;
+mod short;
 mod stream;
 
 use std::sync::LazyLock;
@@ -27,7 +28,8 @@ fn start() -> Result<Stack> {
     Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(&[
-            "LAMP", "VASE", "BOWL", "CROWD", "AWAY", "CUT",
+            "LAMP", "VASE", "BOWL", "CROWD", "AWAY", "CUT", "X-0", "X-1", "X-2", "X-3", "X-4",
+            "X-5", "X-6", "X-7",
         ])?),
         environment: environment_of(&[("HOLDFAST_STREAM__HEARTBEAT_MS", "200")]),
         ..StackOptions::default()

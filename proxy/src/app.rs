@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::live::Live;
 use crate::people::access_tokens::AccessTokens;
+use crate::people::password::Passwords;
 use crate::saga::runner::Runner;
 use crate::sessions::Sessions;
 use crate::store::Store;
@@ -30,6 +31,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// Runs each order to its end, whether or not its client waits.
     pub sagas: Arc<Runner>,
+    /// Hashes passwords, a few at a time.
+    pub passwords: Passwords,
     /// Issues and reads the tokens of API clients.
     pub access_tokens: AccessTokens,
     /// What the payment provider may sign its webhooks with.

@@ -15,6 +15,7 @@ mod reconcile;
 mod replay;
 mod serve;
 mod servers;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +74,11 @@ enum Command {
     Orders {
         #[command(subcommand)]
         command: orders::Command,
+    },
+    /// Say who helps customers and who runs the shop.
+    Users {
+        #[command(subcommand)]
+        command: users::Command,
     },
     /// Look at the events that Kafka does not have yet.
     Outbox {
@@ -138,6 +144,7 @@ fn execute(command: Command, config: Config) -> anyhow::Result<ExitCode> {
                 command: EventsCommand::Tail(options),
             } => events::run(&config, &options).await?,
             Command::Orders { command } => orders::run(&config, &command).await?,
+            Command::Users { command } => users::run(&config, &command).await?,
             Command::Outbox { command } => outbox::run(&config, &command).await?,
             Command::Reconcile(options) => return Ok(reconcile::run(&config, options).await),
         }

@@ -17,6 +17,7 @@ use crate::http::{admin, openapi, router::Router, routes::routes, server};
 use crate::live::Live;
 use crate::payment::HttpProvider;
 use crate::people::access_tokens::AccessTokens;
+use crate::people::password::Passwords;
 use crate::reconcile::Servers;
 use crate::reconcile::rebuilding::Rebuilder;
 use crate::reconcile::returning::Returning;
@@ -36,6 +37,11 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let router = Router::new().context("the route table contradicts itself")?;
     let admin_listener = listen(app.config.admin.listen).context("admin.listen")?;
     let listener = listen(app.config.http.listen).context("http.listen")?;
+    if app.config.http.plain_http_cookies {
+        tracing::warn!(
+            "development mode: http.plain_http_cookies is set, so sessions are not kept from who listens"
+        );
+    }
     tracing::info!(api = %listener.local_addr()?, admin = %admin_listener.local_addr()?, "holdfast serves");
 
     let producer = kafka::outbox_producer(&app.config.kafka).context("kafka")?;
@@ -131,6 +137,8 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         metrics.clone(),
     );
     Ok(Arc::new(App {
+        sessions: Sessions::new(gateway.clone(), store.clone(), config.session.clone()),
+        passwords: Passwords::new(metrics.password_hashes.clone()),
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
         openapi: openapi::document(&routes(), config.http.session_cookie()),
@@ -141,7 +149,6 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
             metrics.clone(),
         ),
         config,
-        sessions: Sessions::new(gateway.clone(), store.clone()),
         gateway,
         store,
         catalogue,

@@ -65,13 +65,34 @@ impl Default for Admin {
 }
 
 /// Who may administer. Without a token the admin routes answer 403 to everybody.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// The operator's bearer token; better given by file or environment than in TOML.
     pub operator_token: Option<Secret>,
     /// A file whose first line is the token.
     pub operator_token_file: Option<PathBuf>,
+    /// The most failed logins to one account in a window.
+    pub account_attempts: u32,
+    /// The most failed logins from one address in a window.
+    pub address_attempts: u32,
+    /// The most registrations from one address in a window.
+    pub address_registrations: u32,
+    /// How long such a window is, ms.
+    pub window_ms: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            operator_token: None,
+            operator_token_file: None,
+            account_attempts: 10,
+            address_attempts: 100,
+            address_registrations: 100,
+            window_ms: 600_000,
+        }
+    }
 }
 
 /// The gate: a Redis or Valkey server with the Holdfast module.
@@ -230,6 +251,11 @@ pub struct Session {
     pub absolute_ms: u64,
     /// A guest's session ends after this long without a request, ms.
     pub guest_idle_ms: u64,
+    /// A guest's session ends after this long when there was no second request, ms: most of those
+    /// that robots begin have none.
+    pub guest_first_ms: u64,
+    /// The most sessions of one user; beyond them the oldest end.
+    pub max_per_user: usize,
 }
 
 impl Default for Session {
@@ -238,6 +264,8 @@ impl Default for Session {
             idle_ms: 1_800_000,
             absolute_ms: 86_400_000,
             guest_idle_ms: 900_000,
+            guest_first_ms: 120_000,
+            max_per_user: 20,
         }
     }
 }

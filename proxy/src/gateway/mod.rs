@@ -8,8 +8,10 @@ pub mod inventory;
 pub mod products;
 mod reconciliation;
 mod replication;
+mod session_index;
 pub mod sessions;
 mod standing;
+pub mod throttle;
 pub mod updates;
 
 use std::sync::Arc;

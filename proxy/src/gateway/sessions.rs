@@ -33,8 +33,25 @@ pub struct NewSession<'a> {
     pub roles: &'a str,
     /// Ends after this long without a request, ms.
     pub idle_ms: u64,
+    /// Ends after this long if there is no second request, ms; not longer than `idle_ms`.
+    pub first_ms: u64,
     /// Ends after this long in any case, ms.
     pub absolute_ms: u64,
+}
+
+/// What a session says of itself to whoever owns it; the times in ms since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// Whose it is.
+    pub user: String,
+    /// When it began.
+    pub started_ms: i64,
+    /// When it was last touched.
+    pub seen_ms: i64,
+    /// Time until it ends without a request, ms.
+    pub idle_ms: i64,
+    /// Time until it ends in any case, ms.
+    pub absolute_ms: i64,
 }
 
 impl Gateway {
@@ -51,7 +68,14 @@ impl Gateway {
             .arg("ABSOLUTE")
             .arg(session.absolute_ms);
         command.arg("ROLES").arg(session.roles);
-        self.call::<Value>(&command).await.map(drop)
+        self.call::<Value>(&command).await?;
+        if session.first_ms < session.idle_ms {
+            // A touch sets the key's end anew, to what the session was started with.
+            let mut sooner = cmd("PEXPIRE");
+            sooner.arg(key(id)).arg(session.first_ms);
+            self.call::<i64>(&sooner).await?;
+        }
+        Ok(())
     }
 
     /// `SESSION.TOUCH`: checks the secret and both timeouts, records the view, in one step.
@@ -71,6 +95,24 @@ impl Gateway {
             command.arg("ITEM").arg(item);
         }
         self.call(&command).await
+    }
+
+    /// `SESSION.GET` of what its owner may know; none where no session lives.
+    pub async fn session_facts(&self, id: &str) -> Result<Option<SessionFacts>, Error> {
+        let mut command = cmd("SESSION.GET");
+        command.arg(key(id)).arg("user");
+        command.arg("login_ms").arg("activity_ms");
+        command.arg("idle_ms_left").arg("absolute_ms_left");
+        let facts: Option<(String, i64, i64, i64, i64)> = self.call(&command).await?;
+        Ok(facts.map(
+            |(user, started_ms, seen_ms, idle_ms, absolute_ms)| SessionFacts {
+                user,
+                started_ms,
+                seen_ms,
+                idle_ms,
+                absolute_ms,
+            },
+        ))
     }
 
     /// `SESSION.VIEWED`: the items viewed last, newest first.

@@ -1,55 +1,11 @@
 //! The session behind a cookie or bearer token, and the operator.
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{Call, Kind, Problem};
 use crate::gateway::sessions::Touched;
-
-/// What a shopper shows: the session's id and the secret whose digest the session holds.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token {
-    /// The last part of the session's key.
-    pub id: String,
-    secret: String,
-}
-
-impl Token {
-    /// Reads `<id>.<secret>`. The id becomes part of a key, so only a UUID is taken.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.trim().split_once('.')?;
-        let id = Uuid::parse_str(id).ok()?.to_string();
-        Some(Self {
-            id,
-            secret: secret.to_owned(),
-        })
-    }
-
-    /// A new id and a secret of 256 random bits.
-    ///
-    /// # Errors
-    /// When the system has no randomness to give.
-    pub fn generate() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self {
-            id: Uuid::new_v4().to_string(),
-            secret,
-        })
-    }
-
-    /// What the session store keeps instead of the secret.
-    pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.secret.as_bytes()).into()
-    }
-
-    /// `<id>.<secret>`, as the shopper keeps it.
-    pub fn reveal(&self) -> String {
-        format!("{}.{}", self.id, self.secret)
-    }
-}
+use crate::sessions::SessionToken;
 
 /// A live session, as it stood when this request touched it.
 #[derive(Debug, Clone)]
@@ -64,11 +20,11 @@ pub struct Session {
 
 impl Call {
     /// The token of the cookie, or of `Authorization: Bearer`.
-    pub fn token(&self) -> Option<Token> {
+    pub fn token(&self) -> Option<SessionToken> {
         let bearer = self.bearer();
         bearer
             .or_else(|| self.cookie(self.app.config.http.session_cookie()))
-            .and_then(Token::parse)
+            .and_then(SessionToken::parse)
     }
 
     /// The session of this request; it is touched once, so it lives on and the view is counted.

@@ -63,6 +63,10 @@ impl Route {
                 Kind::Timeout,
             ]);
         }
+        // A page of another origin may have sent it.
+        if !self.method.is_safe() {
+            kinds.push(Kind::Forbidden);
+        }
         if self.is_done_once {
             kinds.extend([Kind::InvalidValue, Kind::RequestInFlight, Kind::Mismatch]);
         }

@@ -56,6 +56,8 @@ pub enum Kind {
     RequestInFlight,
     /// The same key or id was used for something else before.
     Mismatch,
+    /// Who asks does so more often than one may.
+    TooManyRequests,
     /// The server has more requests than it can serve in time.
     Overloaded,
     /// A server behind this one does not answer.
@@ -66,7 +68,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 27] = [
+    pub const ALL: [Kind; 28] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
@@ -91,6 +93,7 @@ impl Kind {
         Kind::PaymentDeclined,
         Kind::RequestInFlight,
         Kind::Mismatch,
+        Kind::TooManyRequests,
         Kind::Overloaded,
         Kind::Unavailable,
         Kind::Internal,
@@ -248,6 +251,12 @@ impl Kind {
                 S::UNPROCESSABLE_ENTITY,
                 "The id was used for something else",
                 false,
+            ),
+            Kind::TooManyRequests => (
+                "too-many-requests",
+                S::TOO_MANY_REQUESTS,
+                "Too many requests",
+                true,
             ),
             Kind::Overloaded => (
                 "overloaded",

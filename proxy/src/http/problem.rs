@@ -39,6 +39,13 @@ impl Problem {
         Self::new(Kind::Unavailable, does_not_answer(what)).because(error)
     }
 
+    /// Somebody asks more often than one may; a retry helps after `seconds`.
+    pub fn too_many_requests(what: &str, seconds: u64) -> Self {
+        let seconds = seconds.max(1);
+        let detail = format!("{what}; try again in {seconds} s");
+        Self::new(Kind::TooManyRequests, detail).header(RETRY_AFTER, seconds.into())
+    }
+
     /// A fault of Holdfast itself; `error` goes to the log alone.
     pub fn internal(error: impl std::fmt::Display) -> Self {
         Self::new(

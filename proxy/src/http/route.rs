@@ -8,7 +8,7 @@ use hyper::Method;
 use schemars::JsonSchema;
 
 use super::contract::{Content, Contract};
-use super::{Answer, Call, Kind, Problem, idempotency};
+use super::{Answer, Call, Kind, Problem, cross_site, idempotency};
 use crate::people::{ADMIN, CUSTOMER, SUPPORT};
 
 type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>;
@@ -130,6 +130,7 @@ impl Route {
 
     /// Answers a request, if who asks may.
     pub async fn answer(&self, call: Call) -> Answer {
+        cross_site::refuse(&call.head)?;
         self.admit(&call).await?;
         if self.is_done_once {
             idempotency::once(call, |call| (self.handler)(call)).await

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue};
 use hyper::{Method, Request, Response};
 
 use super::call::Parameters;
 use super::route::Route;
 use super::routes::routes;
-use super::{Answer, Body, Call, Kind, Problem};
+use super::{Answer, Body, Call, Kind, Problem, cookie};
 use crate::app::App;
 
 /// Finds the route of a path and method.
@@ -45,9 +45,14 @@ impl Router {
         peer: SocketAddr,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        self.dispatch(app, peer, request)
-            .await
-            .unwrap_or_else(Problem::into_response)
+        let headers = request.headers();
+        let is_personal = headers.contains_key(COOKIE) || headers.contains_key(AUTHORIZATION);
+        let answer = self.dispatch(app, peer, request).await;
+        let mut response = answer.unwrap_or_else(Problem::into_response);
+        if is_personal && !response.headers().contains_key(CACHE_CONTROL) {
+            cookie::uncached(&mut response);
+        }
+        response
     }
 
     async fn dispatch(

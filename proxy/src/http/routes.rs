@@ -3,10 +3,11 @@
 use super::Kind;
 use super::carts::{self, Quantity};
 use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
+use super::me::{self, Me, PasswordChange, SessionList};
 use super::orders::{self, OrderForm, OrderPage, OrderQuery};
 use super::product_changes::{self, NewProduct, ProductForm};
 use super::products::{self, Listed, ProductPage, ProductQuery};
-use super::route::Access::{Admin, Anyone, Session, Support};
+use super::route::Access::{Admin, Anyone, Customer, Session, Support};
 use super::route::{Route, delete, get, patch, post, put};
 use super::sessions::{
     self, CurrentSession, Login, SessionLife, StartedSession, View, ViewedItems,
@@ -43,13 +44,40 @@ fn people() -> Vec<Route> {
             .says("Registers a user, who may then log in.")
             .takes::<Registration>()
             .answers::<Account>(201)
-            .refuses(&[Kind::EmailTaken]),
+            .refuses(&[Kind::EmailTaken, Kind::TooManyRequests]),
+        get("/v1/users/me", Customer, me::get)
+            .called("getMe")
+            .says("Tells who the user is, and what the user may do.")
+            .answers::<Me>(200)
+            .refuses(&[Kind::NotFound]),
+        put("/v1/users/me/password", Customer, me::change_password)
+            .called("changePassword")
+            .says("Changes the password, ends every session and begins another.")
+            .takes::<PasswordChange>()
+            .answers::<StartedSession>(200)
+            .refuses(&[Kind::BadCredentials, Kind::NotFound, Kind::TooManyRequests]),
+        get("/v1/users/me/sessions", Customer, me::sessions)
+            .called("listSessions")
+            .says("Lists the user's sessions.")
+            .answers::<SessionList>(200),
+        delete("/v1/users/me/sessions", Customer, me::end_other_sessions)
+            .called("endOtherSessions")
+            .says("Ends all sessions of the user but this one.")
+            .answers_nothing(204),
+        delete(
+            "/v1/users/me/sessions/{session_id}",
+            Customer,
+            me::end_session,
+        )
+        .called("endSessionById")
+        .says("Ends one session of the user.")
+        .answers_nothing(204),
         post("/v1/sessions", Anyone, sessions::start)
             .called("startSession")
             .says("Starts a guest's session, or logs a user in.")
             .takes::<Login>()
             .answers::<StartedSession>(201)
-            .refuses(&[Kind::BadCredentials]),
+            .refuses(&[Kind::BadCredentials, Kind::TooManyRequests]),
         get("/v1/sessions/current", Session, sessions::current)
             .called("getSession")
             .says("Tells whose session it is, and how long it lives.")

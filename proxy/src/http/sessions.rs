@@ -1,18 +1,15 @@
 //! `/v1/sessions`: guests and users come, look around and go.
 
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::auth::{Session, Token};
-use super::{Answer, Call, Kind, Problem, json, no_content};
-use crate::app::App;
+use super::auth::Session;
+use super::{Answer, Call, Kind, Problem, cookie, json, no_content, throttle};
 use crate::catalogue::Sku;
-use crate::config;
-use crate::gateway::sessions::NewSession;
-use crate::people::{GUEST, User, password};
+use crate::people::{self, GUEST, User, password};
+use crate::sessions::of_people::{StartError, Started};
 
 const MAX_PAGE_BYTES: usize = 512;
 
@@ -83,7 +80,7 @@ pub async fn start(mut call: Call) -> Answer {
     let login: Login = call.json().await?;
     let user = match (login.email, login.password) {
         (None, None) => None,
-        (Some(email), Some(password)) => Some(log_in(&call.app, &email, password).await?),
+        (Some(email), Some(password)) => Some(log_in(&call, &email, password).await?),
         _ => {
             return Err(Problem::new(
                 Kind::InvalidBody,
@@ -91,58 +88,50 @@ pub async fn start(mut call: Call) -> Answer {
             ));
         }
     };
-    let (owner, roles) = match &user {
-        Some(user) => (user.id, user.roles.as_str()),
-        None => (Uuid::new_v4(), GUEST),
+    let sessions = &call.app.sessions;
+    let started = match &user {
+        Some(user) => sessions.start_for(user).await?,
+        None => sessions.start_for_guest().await?,
     };
-    let lifetimes = &call.app.config.session;
-    let absolute_ms = lifetimes.absolute_ms;
-    let idle_ms = match user {
-        Some(_) => lifetimes.idle_ms,
-        None => lifetimes.guest_idle_ms.min(absolute_ms),
-    };
-    let token = Token::generate().map_err(Problem::internal)?;
-    let session = NewSession {
-        digest: token.digest(),
-        user: &owner.to_string(),
-        roles,
-        idle_ms,
-        absolute_ms,
-    };
-    call.app.sessions.start(&token.id, &session).await?;
     replace_earlier(&call, user.as_ref()).await?;
+    tell_started(&call, StatusCode::CREATED, started)
+}
 
+/// The answer with which a shopper is given a session.
+pub(super) fn tell_started(call: &Call, status: StatusCode, started: Started) -> Answer {
+    let token = started.token.reveal();
     let answer = json(
-        StatusCode::CREATED,
+        status,
         &StartedSession {
-            token: token.reveal(),
-            owner,
-            roles: split_roles(roles),
-            idle_ms,
-            absolute_ms,
+            token: token.clone(),
+            owner: started.owner,
+            roles: roles_of(&started.roles),
+            idle_ms: started.idle_ms,
+            absolute_ms: started.absolute_ms,
         },
     )?;
-    with_cookie(&call.app, answer, &token.reveal(), absolute_ms / 1000)
+    cookie::give(&call.app.config.http, answer, &token, started.absolute_ms)
 }
 
 /// `GET /v1/sessions/current`
 pub async fn current(call: Call) -> Answer {
     let session = call.session().await?;
-    uncached(json(
+    json(
         StatusCode::OK,
         &CurrentSession {
             owner: session.owner,
-            roles: split_roles(&session.touched.roles),
+            roles: roles_of(&session.touched.roles),
             life: SessionLife::of(&session),
         },
-    )?)
+    )
 }
 
 /// `DELETE /v1/sessions/current`
 pub async fn end(call: Call) -> Answer {
     let session = call.session().await?;
-    call.app.sessions.end(&session.id).await?;
-    with_cookie(&call.app, no_content()?, "", 0)
+    let sessions = &call.app.sessions;
+    sessions.end_of(session.owner, &[session.id]).await?;
+    cookie::take(&call.app.config.http, no_content()?)
 }
 
 /// `POST /v1/sessions/current/touch`
@@ -158,33 +147,39 @@ pub async fn touch(mut call: Call) -> Answer {
     let session = call
         .session_viewing(page.as_deref(), item.as_ref().map(Sku::as_str))
         .await?;
-    uncached(json(StatusCode::OK, &SessionLife::of(&session))?)
+    json(StatusCode::OK, &SessionLife::of(&session))
 }
 
 /// `GET /v1/sessions/current/viewed`
 pub async fn viewed(call: Call) -> Answer {
     let session = call.session().await?;
     let items = call.app.gateway.viewed_items(&session.id).await?;
-    uncached(json(StatusCode::OK, &ViewedItems { items })?)
+    json(StatusCode::OK, &ViewedItems { items })
 }
 
-async fn log_in(app: &App, email: &str, password: String) -> Result<User, Problem> {
+/// Who has this address and this password. Whoever has not is told so in the same words and after
+/// the same work, whether or not there is such a user.
+pub(super) async fn log_in(call: &Call, email: &str, password: String) -> Result<User, Problem> {
+    let attempt = throttle::Login::count(call, email).await?;
     // What is no address has no user, and is answered like any other unknown one.
     let user = match email.parse() {
-        Ok(email) => app.store.user_by_email(&email).await?,
+        Ok(email) => call.app.store.user_by_email(&email).await?,
         Err(_) => None,
     };
     let stored = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = password::verify(password, stored)
-        .await
-        .map_err(Problem::internal)?;
-    let user = user.filter(|_| is_right);
-    user.ok_or_else(|| {
-        Problem::new(
-            Kind::BadCredentials,
-            "no user has this address and this password",
-        )
-    })
+    let is_right = call.app.passwords.verify(password, stored).await?;
+    let Some(user) = user.filter(|_| is_right) else {
+        return Err(bad_credentials());
+    };
+    attempt.succeeded(call).await?;
+    Ok(user)
+}
+
+fn bad_credentials() -> Problem {
+    Problem::new(
+        Kind::BadCredentials,
+        "no user has this address and this password",
+    )
 }
 
 /// Ends the session that the request came with; a guest's cart goes to the user who logs in.
@@ -207,17 +202,18 @@ async fn replace_earlier(call: &Call, user: Option<&User>) -> Result<(), Problem
             .merge_carts(earlier.owner, user.id, ttl_ms)
             .await?;
     }
-    call.app.sessions.end(&earlier.id).await?;
+    let sessions = &call.app.sessions;
+    sessions.end_of(earlier.owner, &[earlier.id]).await?;
     Ok(())
 }
 
 fn is_guest(session: &Session) -> bool {
-    session.touched.roles.split(',').any(|role| role == GUEST)
+    people::split_roles(&session.touched.roles).any(|role| role == GUEST)
 }
 
-fn split_roles(roles: &str) -> Vec<String> {
-    let roles = roles.split(',').filter(|role| !role.is_empty());
-    roles.map(str::to_owned).collect()
+/// Roles as a list.
+pub(super) fn roles_of(roles: &str) -> Vec<String> {
+    people::split_roles(roles).map(str::to_owned).collect()
 }
 
 impl SessionLife {
@@ -230,66 +226,24 @@ impl SessionLife {
     }
 }
 
-fn with_cookie(
-    app: &App,
-    mut answer: hyper::Response<super::Body>,
-    value: &str,
-    max_age_s: u64,
-) -> Answer {
-    let cookie = cookie(&app.config.http, value, max_age_s);
-    let cookie = HeaderValue::from_str(&cookie).map_err(Problem::internal)?;
-    answer.headers_mut().insert(SET_COOKIE, cookie);
-    uncached(answer)
-}
-
-/// What a session answers is one shopper's own.
-fn uncached(mut answer: hyper::Response<super::Body>) -> Answer {
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(answer)
-}
-
-/// A `Set-Cookie` value. Scripts cannot read the cookie (HttpOnly), and other sites' forms do
-/// not bring it along (SameSite).
-fn cookie(http: &config::Http, value: &str, max_age_s: u64) -> String {
-    let name = http.session_cookie();
-    let secure = if http.plain_http_cookies {
-        ""
-    } else {
-        "; Secure"
-    };
-    format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn behind_tls_the_cookie_keeps_the_rules_of_its_prefix() {
-        let cookie = cookie(&config::Http::default(), "id.secret", 60);
-        assert_eq!(
-            cookie,
-            "__Host-holdfast_session=id.secret; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
-        );
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::NoAnswer(error) => error.into(),
+            StartError::UserChanged => bad_credentials(),
+            StartError::NoRandomness(error) => Self::internal(error),
+        }
     }
+}
 
-    #[test]
-    fn without_tls_a_browser_still_takes_it() {
-        let http = config::Http {
-            plain_http_cookies: true,
-            ..config::Http::default()
-        };
-        assert_eq!(
-            cookie(&http, "", 0),
-            "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
-        );
-    }
-
-    #[test]
-    fn no_roles_are_none() {
-        assert!(split_roles("").is_empty());
-        assert_eq!(split_roles("customer,admin"), ["customer", "admin"]);
+impl From<password::Error> for Problem {
+    fn from(error: password::Error) -> Self {
+        match error {
+            password::Error::Busy => Self::new(
+                Kind::Overloaded,
+                "too many people log in at once; try again in a moment",
+            ),
+            error => Self::internal(error),
+        }
     }
 }

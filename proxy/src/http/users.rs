@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Answer, Call, Kind, Problem, json};
+use super::{Answer, Call, Kind, Problem, json, throttle};
 use crate::people::{CUSTOMER, Email, User, password};
 use crate::store::users::Registered;
 
@@ -35,14 +35,9 @@ pub async fn register(mut call: Call) -> Answer {
         .email
         .parse()
         .map_err(|error| Problem::new(Kind::InvalidValue, format!("email: {error}")))?;
-    if !password::is_acceptable(&registration.password) {
-        let (least, most) = (password::MIN_CHARACTERS, password::MAX_CHARACTERS);
-        let detail = format!("password: must have from {least} to {most} characters");
-        return Err(Problem::new(Kind::InvalidValue, detail));
-    }
-    let password_hash = password::hash(registration.password)
-        .await
-        .map_err(Problem::internal)?;
+    refuse_unfit("password", &registration.password)?;
+    throttle::count_registration(&call).await?;
+    let password_hash = call.app.passwords.hash(registration.password).await?;
     let user = User {
         id: Uuid::now_v7(),
         email,
@@ -62,4 +57,14 @@ pub async fn register(mut call: Call) -> Answer {
             "log in with POST /v1/sessions, or register another address",
         )),
     }
+}
+
+/// Refuses a new password that is too short or too long.
+pub(super) fn refuse_unfit(member: &str, password: &str) -> Result<(), Problem> {
+    if password::is_acceptable(password) {
+        return Ok(());
+    }
+    let (least, most) = (password::MIN_CHARACTERS, password::MAX_CHARACTERS);
+    let detail = format!("{member}: must have from {least} to {most} characters");
+    Err(Problem::new(Kind::InvalidValue, detail))
 }

@@ -3,6 +3,7 @@
 pub mod access_tokens;
 mod email;
 pub mod password;
+pub mod roles;
 
 use uuid::Uuid;
 

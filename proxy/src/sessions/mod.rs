@@ -7,6 +7,8 @@
 
 pub mod behind;
 pub mod copy;
+pub mod of_people;
+mod token;
 
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use uuid::Uuid;
 
 use self::behind::Touches;
 use self::copy::{SessionCopy, Use, judge};
+pub use self::token::SessionToken;
+use crate::config;
 use crate::gateway::sessions::{NewSession, Touched};
 use crate::gateway::{self, Gateway};
 use crate::store::{self, Store};
@@ -31,6 +35,7 @@ const LOST_WRITES: Duration = Duration::from_secs(60);
 pub struct Sessions {
     gateway: Gateway,
     store: Store,
+    lifetimes: config::Session,
     touches: Touches,
 }
 
@@ -47,10 +52,11 @@ pub enum Error {
 
 impl Sessions {
     /// The sessions of this shop.
-    pub fn new(gateway: Gateway, store: Store) -> Self {
+    pub fn new(gateway: Gateway, store: Store, lifetimes: config::Session) -> Self {
         Self {
             gateway,
             store,
+            lifetimes,
             touches: Touches::default(),
         }
     }
@@ -113,6 +119,7 @@ impl Sessions {
             user: &touched.user,
             roles: &touched.roles,
             idle_ms: touched.idle_ms.unsigned_abs(),
+            first_ms: touched.idle_ms.unsigned_abs(),
             absolute_ms: touched.absolute_ms.unsigned_abs(),
         };
         if let Err(error) = self.gateway.start_session(id, &lost).await {

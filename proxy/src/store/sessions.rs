@@ -34,7 +34,7 @@ impl Store {
         .bind(user)
         .bind(session.roles)
         .bind(session.idle_ms)
-        .bind(session.idle_ms.min(session.absolute_ms))
+        .bind(session.first_ms.min(session.absolute_ms))
         .bind(session.absolute_ms)
         .execute(&self.pool)
         .await?;

@@ -48,6 +48,9 @@ pub struct Metrics {
     /// Orders turned away because the committer's queue was full.
     pub commit_shed: Counter,
 
+    /// Passwords that were hashed, to register somebody or to check a login.
+    pub password_hashes: Counter,
+
     /// 1 while the payment provider is not called, because it failed too often.
     pub payment_breaker_open: Gauge,
 
@@ -97,6 +100,7 @@ impl Metrics {
             commit_batch_orders: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit_queue_length: Gauge::default(),
             commit_shed: Counter::default(),
+            password_hashes: Counter::default(),
             payment_breaker_open: Gauge::default(),
             redis_breaker_open: Gauge::default(),
             redis_sells: Gauge::default(),
@@ -174,6 +178,11 @@ impl Metrics {
             "commit_shed",
             "Orders turned away because the committer's queue was full",
             self.commit_shed.clone(),
+        );
+        registry.register(
+            "password_hashes",
+            "Passwords that were hashed, to register or to log in",
+            self.password_hashes.clone(),
         );
         registry.register(
             "payment_breaker_open",

@@ -2,6 +2,7 @@
 
 mod orders;
 mod sessions;
+mod table;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -67,16 +68,11 @@ async fn given_up(proxy: &Proxy) -> Result<()> {
 /// Waits until the proxy sells by the counts of Redis.
 async fn sells_again(proxy: &Proxy) -> Result<()> {
     wait::until_async("the shop to sell again", PATIENCE, || async {
-        Ok(sells(proxy).await?.then_some(()))
+        let sells = proxy.metric("holdfast_redis_sells").await?;
+        let open = proxy.metric("holdfast_redis_breaker_open").await?;
+        Ok((sells == 1.0 && open == 0.0).then_some(()))
     })
     .await
-}
-
-/// Whether the proxy sells by the counts of Redis.
-async fn sells(proxy: &Proxy) -> Result<bool> {
-    let sells = proxy.metric("holdfast_redis_sells").await?;
-    let open = proxy.metric("holdfast_redis_breaker_open").await?;
-    Ok(sells == 1.0 && open == 0.0)
 }
 
 /// Whether it was refused with 503 and when to come again.

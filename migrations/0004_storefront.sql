@@ -62,3 +62,21 @@ CREATE TABLE replica_heartbeat (
     PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 INSERT INTO replica_heartbeat (id, beat) VALUES (1, 0);
+
+ALTER TABLE order_lines
+    -- 1 when buyer_purchases counts it: its product had a buyer_limit when it was ordered.
+    ADD COLUMN is_counted TINYINT NOT NULL DEFAULT 0;
+
+-- What each buyer has of products with a buyer_limit: added to by the transaction that records an
+-- order, given back by the one that calls it off.
+CREATE TABLE buyer_purchases (
+    sku         VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id     BINARY(16)  NOT NULL,
+    quantity    BIGINT      NOT NULL,
+    -- The limit under which the last unit was let through; one that is lowered later takes nothing
+    -- back.
+    buyer_limit BIGINT      NOT NULL,
+    PRIMARY KEY (sku, user_id),
+    -- The last guard, below every other one.
+    CONSTRAINT buyer_purchases_within_limit CHECK (quantity BETWEEN 0 AND buyer_limit)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -67,7 +67,7 @@ impl Snapshot {
         Ok(Self { connection })
     }
 
-    /// Adds products, orders, lines and changes of stock.
+    /// Adds products, orders, lines, what buyers have, and changes of stock.
     pub async fn read(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         let held_units = evidence.in_flight.held_units;
         evidence.in_flight = in_flight(&mut self.connection).await?;
@@ -75,6 +75,7 @@ impl Snapshot {
         self.read_products(evidence).await?;
         self.read_orders(evidence).await?;
         self.read_lines(evidence).await?;
+        self.read_purchases(evidence).await?;
         self.read_log(evidence).await
     }
 
@@ -137,6 +138,32 @@ impl Snapshot {
             evidence
                 .orders
                 .add_line(row.try_get(0)?, line, price_minor.saturating_mul(quantity));
+        }
+        Ok(())
+    }
+
+    async fn read_purchases(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
+        let mut rows =
+            sqlx::query("SELECT sku, user_id, quantity, buyer_limit FROM buyer_purchases")
+                .fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await? {
+            let buyer = (evidence.stocks.place(row.try_get(0)?), row.try_get(1)?);
+            let purchase = evidence.purchases.entry(buyer).or_default();
+            purchase.counted = Some(row.try_get(2)?);
+            purchase.limit = row.try_get(3)?;
+        }
+        drop(rows);
+        // What is parked without a reason could not be read, and may be sold or be sold yet.
+        let mut rows = sqlx::query(
+            "SELECT l.sku, o.user_id, CAST(SUM(l.quantity) AS SIGNED) \
+             FROM order_lines l JOIN orders o ON o.id = l.order_id \
+             WHERE l.is_counted = 1 AND (o.status IN ('PENDING', 'PAID', 'CONFIRMED') \
+               OR o.status = 'PARKED' AND o.reason IS NULL) GROUP BY l.sku, o.user_id",
+        )
+        .fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await? {
+            let buyer = (evidence.stocks.place(row.try_get(0)?), row.try_get(1)?);
+            evidence.purchases.entry(buyer).or_default().ordered = row.try_get(2)?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A. Never oversell: units confirmed ≤ units ever stocked, per SKU.
+//! A. Never oversell: units confirmed ≤ units ever stocked, per SKU, and no buyer has more of a SKU
+//! than its limit for each.
 
 use super::evidence::Evidence;
 use super::evidence::orders::{Hold, Outcome};
@@ -22,6 +23,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         }
     }
     judge_lines(evidence, &mut verdict);
+    judge_purchases(evidence, &mut verdict);
     let sum = |units: fn(&Stock) -> i64| evidence.stocks.iter().map(units).sum::<i64>();
     verdict.proof = vec![
         format!(
@@ -42,6 +44,12 @@ pub fn judge(evidence: &Evidence) -> Verdict {
                 .sum::<u64>()
         ),
     ];
+    if !evidence.purchases.is_empty() {
+        verdict.proof.push(format!(
+            "{} buyers of SKUs with a limit for each have what their orders say, and none above it",
+            evidence.purchases.len()
+        ));
+    }
     if unchained > 0 {
         verdict.not_judged.push(format!(
             "whether each balance of {unchained} SKUs follows from the one before: a change may have \
@@ -165,9 +173,31 @@ fn judge_lines(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
+fn judge_purchases(evidence: &Evidence, verdict: &mut Verdict) {
+    for ((sku, buyer), purchase) in &evidence.purchases {
+        let sku = &evidence.stocks.at(*sku).name;
+        let counted = purchase.counted.unwrap_or_default();
+        if counted != purchase.ordered {
+            let says = format!(
+                "buyer {buyer} has ordered {}, and {counted} are counted",
+                purchase.ordered
+            );
+            verdict.breach_of_sku("buyer_count", sku, says);
+        }
+        if counted.max(purchase.ordered) > purchase.limit {
+            let says = format!(
+                "buyer {buyer} has ordered {}, {counted} by the count, of {} that one buyer may have",
+                purchase.ordered, purchase.limit
+            );
+            verdict.breach_of_sku("buyer_limit", sku, says);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::evidence::purchases::Purchase;
     use crate::audit::evidence::sample::{self, DECLINED, NOBODY, SALE};
 
     fn kinds(doctor: impl FnOnce(&mut Evidence)) -> Vec<&'static str> {
@@ -234,6 +264,25 @@ mod tests {
         };
         assert_eq!(alone(Some(NOBODY)), ["sale_without_order"]);
         assert_eq!(alone(None), ["sale_without_order"]);
+    }
+
+    #[test]
+    fn a_buyer_beyond_the_limit_or_a_wrong_count_is_found() {
+        let purchase = |counted, ordered| {
+            kinds(|shop| {
+                let purchase = Purchase {
+                    counted,
+                    limit: 2,
+                    ordered,
+                };
+                shop.purchases.insert((0, NOBODY), purchase);
+            })
+        };
+        assert!(purchase(Some(2), 2).is_empty());
+        assert!(purchase(Some(0), 0).is_empty());
+        assert_eq!(purchase(Some(1), 2), ["buyer_count"]);
+        assert_eq!(purchase(Some(3), 3), ["buyer_limit"]);
+        assert_eq!(purchase(None, 3), ["buyer_count", "buyer_limit"]);
     }
 
     #[test]

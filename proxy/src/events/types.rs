@@ -141,7 +141,7 @@ mod tests {
         let (_, reasons) = page.split_once("`reason` is one of ").expect("the reasons");
         let documented = words(reasons.split(';').next().unwrap_or_default());
         // An order that is turned away before it is recorded has no events.
-        let untold = [Reason::Overloaded, Reason::KeyTaken];
+        let untold = [Reason::Overloaded, Reason::KeyTaken, Reason::BuyerLimit];
         let told = Reason::ALL
             .into_iter()
             .filter(|reason| !untold.contains(reason));

@@ -62,7 +62,7 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     )?;
     let hold = CheckoutHold {
         owner,
-        priced: priced(&call, &form.items).await?,
+        priced: priced(&call, owner, &form.items).await?,
     };
     let id = Uuid::now_v7();
     let gateway = &call.app.gateway;
@@ -115,7 +115,10 @@ pub async fn extend(mut call: Call) -> HttpAnswer {
         .iter()
         .find(|outcome| outcome.word != Word::Extended)
     {
-        return Err(ended(id, other.word));
+        return Err(match order_of(&call, id, other.word).await? {
+            Some(order) if order.is_called_off() => cancelled(id),
+            _ => ended(id, other.word),
+        });
     }
     gateway.keep_hold(id, ttl_ms).await?;
     json(
@@ -201,6 +204,19 @@ async fn own_hold(call: &Call) -> Result<(Uuid, CheckoutHold), Problem> {
     // Somebody else's hold is as unknown as none, so that ids cannot be tried out.
     let own = hold.filter(|hold| hold.owner == owner);
     Ok((id, own.ok_or_else(|| unknown(id))?))
+}
+
+/// The order that a hold has become which Redis has sold. Cancelled since, it is still sold there.
+async fn order_of(call: &Call, id: Uuid, word: Word) -> Result<Option<Order>, Problem> {
+    match word {
+        Word::Confirmed | Word::AlreadyConfirmed => Ok(call.app.store.order(id).await?),
+        _ => Ok(None),
+    }
+}
+
+fn cancelled(id: Uuid) -> Problem {
+    let detail = format!("hold {id} has ended: its order was cancelled");
+    Problem::new(Kind::HoldEnded, detail)
 }
 
 fn unknown(id: Uuid) -> Problem {

@@ -40,6 +40,8 @@ pub enum Kind {
     PreconditionFailed,
     /// Fewer units are available than were asked for.
     OutOfStock,
+    /// The buyer would have more of a product than one buyer may.
+    BuyerLimit,
     /// The hold has ended, or was never taken.
     HoldEnded,
     /// The order can no longer be cancelled.
@@ -85,6 +87,7 @@ impl Kind {
         Kind::ProductExists,
         Kind::PreconditionFailed,
         Kind::OutOfStock,
+        Kind::BuyerLimit,
         Kind::HoldEnded,
         Kind::CannotCancel,
         Kind::OrderCancelled,
@@ -213,6 +216,12 @@ impl Kind {
                 S::CONFLICT,
                 "Not enough units are available",
                 true,
+            ),
+            Kind::BuyerLimit => (
+                "buyer-limit",
+                S::CONFLICT,
+                "One buyer may not have so much",
+                false,
             ),
             Kind::HoldEnded => ("hold-ended", S::CONFLICT, "The hold has ended", false),
             Kind::CannotCancel => (

@@ -11,6 +11,7 @@ use crate::gateway::inventory::{Outcome, Word};
 use crate::orders::{Order, Reason, Status};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Ending;
+use crate::store::allowance::NotAllowed;
 
 /// The answer for an order whose saga has ended, or goes on without the client.
 pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpAnswer {
@@ -25,6 +26,7 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
             Reason::SoldOut | Reason::StockRefused => {
                 Err(out_of_stock(&order, &now_available(call, &order).await))
             }
+            Reason::BuyerLimit if let Some(why) = &ending.not_allowed => Err(not_allowed(why)),
             reason => Err(refusal(reason, order.id)),
         },
         Answer::TooLate => Err(cannot_cancel(&order)),
@@ -69,6 +71,28 @@ pub(super) fn tell_again(order: &Order) -> HttpAnswer {
         .headers_mut()
         .insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(answer)
+}
+
+/// The refusal of a buyer who may not have so much.
+pub(super) fn not_allowed(why: &NotAllowed) -> Problem {
+    match why {
+        NotAllowed::Guest { sku, limit } => Problem::new(
+            Kind::Forbidden,
+            format!(
+                "{sku} is sold to registered buyers only, {limit} to each; register, log in and order again"
+            ),
+        )
+        .with("sku", json!(sku)),
+        NotAllowed::OverLimit { sku, limit, bought } => Problem::new(
+            Kind::BuyerLimit,
+            format!(
+                "one buyer may have {limit} of {sku}, and you have {bought} already; nothing was bought or charged"
+            ),
+        )
+        .with("sku", json!(sku))
+        .with("limit", json!(limit))
+        .with("bought", json!(bought)),
+    }
 }
 
 /// The refusal of a cancellation that comes too late.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::idempotency::mismatch;
-use super::order_answers::{cannot_cancel, tell, tell_again};
+use super::order_answers::{cannot_cancel, not_allowed, tell, tell_again};
 use super::page::Limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
@@ -80,7 +80,7 @@ pub async fn place(mut call: Call) -> HttpAnswer {
     };
     let order = Order {
         from_cart: form.cart,
-        ..Order::new(Uuid::now_v7(), owner, priced(&call, &items).await?)
+        ..Order::new(Uuid::now_v7(), owner, priced(&call, owner, &items).await?)
     };
     let purchase = Purchase {
         order: order.clone(),
@@ -170,12 +170,19 @@ impl PaymentForm {
     }
 }
 
-/// Looks the products up and prices the items.
-pub(super) async fn priced(call: &Call, items: &[Item]) -> Result<Priced, Problem> {
+/// Looks the products up and prices the items. A buyer who may not have so much of them learns it
+/// here, before anything is held.
+pub(super) async fn priced(call: &Call, buyer: Uuid, items: &[Item]) -> Result<Priced, Problem> {
     let items = gather(items)?;
     let skus: Vec<&Sku> = items.iter().map(|item| &item.sku).collect();
     let products = call.app.store.products(&skus).await?;
-    Ok(price(&items, &products)?)
+    let priced = price(&items, &products)?;
+    if products.iter().any(|product| product.buyer_limit.is_some())
+        && let Some(why) = call.app.store.not_allowed(buyer, &priced.lines).await?
+    {
+        return Err(not_allowed(&why));
+    }
+    Ok(priced)
 }
 
 /// Starts the saga and waits for its end, but not past the request's deadline.
@@ -198,6 +205,7 @@ async fn wait_for(call: &Call, ending: oneshot::Receiver<Ending>) -> Ending {
         _ => Ending {
             answer: Answer::Pending,
             refused_lines: Vec::new(),
+            not_allowed: None,
         },
     }
 }

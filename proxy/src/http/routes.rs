@@ -178,6 +178,8 @@ const NOT_SOLD: &[Kind] = &[
     Kind::PaymentDeclined,
     Kind::NotFound,
     Kind::OutOfStock,
+    Kind::BuyerLimit,
+    Kind::Forbidden,
     Kind::OrderCancelled,
     Kind::HoldEnded,
 ];
@@ -218,7 +220,12 @@ fn holds() -> Vec<Route> {
             .says("Holds every line or none, to be paid for later.")
             .takes::<HoldForm>()
             .answers::<Hold>(201)
-            .refuses(&[Kind::NotFound, Kind::OutOfStock])
+            .refuses(&[
+                Kind::NotFound,
+                Kind::OutOfStock,
+                Kind::BuyerLimit,
+                Kind::Forbidden,
+            ])
             .done_once(),
         get("/v1/holds/{hold_id}", Session, holds::get)
             .called("getHold")

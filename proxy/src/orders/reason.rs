@@ -26,6 +26,8 @@ pub enum Reason {
     Overloaded,
     /// The same Idempotency-Key, or the same hold, was used by a request that came first.
     KeyTaken,
+    /// The buyer may not have so much of a product that has a limit.
+    BuyerLimit,
     /// Recovery found the order unpaid, or its money given back.
     Abandoned,
     /// The shopper called it off.
@@ -36,7 +38,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 14] = [
         Reason::OutOfStock,
         Reason::SoldOut,
         Reason::HoldExpired,
@@ -47,6 +49,7 @@ impl Reason {
         Reason::Unavailable,
         Reason::Overloaded,
         Reason::KeyTaken,
+        Reason::BuyerLimit,
         Reason::Abandoned,
         Reason::CancelledByShopper,
         Reason::CancelledBySupport,
@@ -65,6 +68,7 @@ impl Reason {
             Reason::Unavailable => "unavailable",
             Reason::Overloaded => "overloaded",
             Reason::KeyTaken => "key_taken",
+            Reason::BuyerLimit => "buyer_limit",
             Reason::Abandoned => "abandoned",
             Reason::CancelledByShopper => "cancelled_by_shopper",
             Reason::CancelledBySupport => "cancelled_by_support",

@@ -85,7 +85,7 @@ impl Runner {
         }
     }
 
-    async fn record(&self, saga: &Saga) -> Input {
+    async fn record(&self, saga: &mut Saga) -> Input {
         let recorded = self
             .store
             .record_order(
@@ -100,6 +100,10 @@ impl Runner {
             Ok(Recorded::Recorded) => Input::Done,
             Ok(Recorded::KeyTaken) => Input::KeyTaken,
             Ok(Recorded::OrderExists) => Input::OrderExists,
+            Ok(Recorded::NotAllowed(why)) => {
+                saga.not_allowed = Some(why);
+                Input::NotAllowed
+            }
             Err(store::Error::Overloaded) => Input::Shed,
             Err(error) => saga.unclear("record", error),
         }

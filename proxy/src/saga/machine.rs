@@ -109,9 +109,11 @@ fn after_record(origin: Origin, input: Input) -> Step {
         Input::Done => to(State::Preparing(origin), Effect::Prepare),
         Input::KeyTaken if origin == Origin::Own => let_go(Reason::KeyTaken),
         Input::Shed if origin == Origin::Own => let_go(Reason::Overloaded),
+        Input::NotAllowed if origin == Origin::Own => let_go(Reason::BuyerLimit),
         // What was held at checkout stays held until its deadline; otherwise nothing is.
         Input::KeyTaken => refused(Reason::KeyTaken),
         Input::Shed => refused(Reason::Overloaded),
+        Input::NotAllowed => refused(Reason::BuyerLimit),
         // The holds are the other saga's, not ours to release.
         Input::OrderExists => refused(Reason::KeyTaken),
         // The row may exist; aborting works either way. Nobody but this saga could pay for it.

@@ -7,6 +7,7 @@ use super::machine::{Input, Reason};
 use super::runner::Ending;
 use crate::gateway::inventory::Outcome;
 use crate::orders::{Author, Order};
+use crate::store::allowance::NotAllowed;
 use crate::store::committer::IdempotencyKey;
 use crate::telemetry::metrics;
 
@@ -26,6 +27,8 @@ pub struct Saga {
     pub is_unheld: bool,
     /// What Redis said of each line when they were reserved.
     pub lines: Vec<Outcome>,
+    /// Why the buyer may not have so much, where that ended it.
+    pub not_allowed: Option<NotAllowed>,
     /// The provider's name for the payment, once it has one.
     pub payment_id: String,
     /// Who cancels, where it is a cancellation.
@@ -49,6 +52,7 @@ impl Saga {
             is_held: false,
             is_unheld: false,
             lines: Vec::new(),
+            not_allowed: None,
             payment_id: String::new(),
             canceller: None,
             attempts: 0,

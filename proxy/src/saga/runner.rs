@@ -19,6 +19,7 @@ use crate::gateway::inventory::Outcome;
 use crate::orders::{Author, Order};
 use crate::payment::Provider;
 use crate::reconcile::rebuilding::Rebuilder;
+use crate::store::allowance::NotAllowed;
 use crate::store::committer::IdempotencyKey;
 use crate::store::silence::answered;
 use crate::store::{self, Store};
@@ -76,6 +77,8 @@ pub struct Ending {
     pub answer: Answer,
     /// For an order refused for stock: what Redis said of each line, in the order's order.
     pub refused_lines: Vec<Outcome>,
+    /// For one refused because of its buyer: why.
+    pub not_allowed: Option<NotAllowed>,
 }
 
 impl Runner {
@@ -242,6 +245,7 @@ impl Runner {
             let _gone = listener.send(Ending {
                 answer,
                 refused_lines: std::mem::take(&mut saga.lines),
+                not_allowed: saga.not_allowed.take(),
             });
         }
         Input::Done
@@ -264,6 +268,7 @@ fn refused_at_once(reason: Reason) -> oneshot::Receiver<Ending> {
     let _sent = listener.send(Ending {
         answer: Answer::Refused(reason),
         refused_lines: Vec::new(),
+        not_allowed: None,
     });
     ending
 }

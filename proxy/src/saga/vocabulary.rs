@@ -185,6 +185,8 @@ pub enum Input {
     Lapsed,
     /// Record: too many orders wait to be written; this one was not.
     Shed,
+    /// Record: the buyer may not have so much; nothing was written.
+    NotAllowed,
     /// Record: the Idempotency-Key exists.
     KeyTaken,
     /// Record: the order exists, and another saga runs it. Reserve: it is sold already.
@@ -222,7 +224,14 @@ impl Effect {
         use Input as I;
         match self {
             Effect::Reserve => &[I::Done, I::Short, I::Lapsed, I::OrderExists, I::Unclear],
-            Effect::Record => &[I::Done, I::Shed, I::KeyTaken, I::OrderExists, I::Unclear],
+            Effect::Record => &[
+                I::Done,
+                I::Shed,
+                I::NotAllowed,
+                I::KeyTaken,
+                I::OrderExists,
+                I::Unclear,
+            ],
             Effect::Prepare | Effect::CheckStock => &[I::Done, I::Short, I::Unclear],
             Effect::Authorise => &[
                 I::Authorised,

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::orders::{COMMITTED, facts, retrying};
-use super::{Error, Store, order_history};
+use super::{Error, Store, buyer_purchases, order_history};
 use crate::events::{Event, EventType};
 use crate::orders::{Author, Order, Reason, Status};
 
@@ -98,6 +98,7 @@ impl Store {
         .bind(order.id)
         .execute(&mut *transaction)
         .await?;
+        buyer_purchases::give_back(&mut transaction, order).await?;
         let balances: Vec<(String, i64)> = sqlx::query_as(
             "SELECT sku, stock_after FROM inventory_logs WHERE order_id = ? AND adjustment_id = ? ORDER BY sku",
         )

@@ -1,6 +1,8 @@
 //! The truth: MySQL, one file a table.
 
 pub mod admission;
+pub mod allowance;
+mod buyer_purchases;
 pub mod cancellation;
 pub mod committer;
 pub mod inventory_logs;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::orders::{ABORTED, COMMITTED, decide, facts, outcome_of, retrying};
-use super::{Error, Store, order_history};
+use super::{Error, Store, buyer_purchases, order_history};
 use crate::events::{Event, EventType};
 use crate::orders::{Actor, Author, Order, Reason, Status};
 
@@ -58,6 +58,7 @@ impl Store {
             0 => Vec::new(),
             _ => {
                 order_history::append(&mut transaction, &[order.id], author).await?;
+                buyer_purchases::give_back(&mut transaction, order).await?;
                 ending(order, reason)
             }
         };

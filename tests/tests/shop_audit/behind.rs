@@ -8,6 +8,30 @@ use uuid::Uuid;
 
 use crate::{Audit, STACK, assert_sound, hex, sold};
 
+/// What one buyer may have of a product.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_a_buyer_that_was_changed_is_found() -> Result<()> {
+    let stack = STACK.lock().await;
+    let shop = Shop::of(&stack.proxy);
+    shop.set_stock("VASE", 20).await?;
+    let mut mysql = MySqlConnection::connect(&stack.database_url()).await?;
+    let limit = "UPDATE products SET buyer_limit = ? WHERE sku = 'VASE'";
+    sqlx::query(limit).bind(3).execute(&mut mysql).await?;
+    shop.register("collector@example.com").await?;
+    sold(&shop.log_in("collector@example.com").await?, "VASE").await?;
+    let (take, give) = (
+        "UPDATE buyer_purchases SET quantity = quantity - 1 WHERE sku = 'VASE'",
+        "UPDATE buyer_purchases SET quantity = quantity + 1 WHERE sku = 'VASE'",
+    );
+    let found = sabotage(&stack, (&[take], &[give]), &[("A", "buyer_count", "VASE")]).await;
+    let no_limit: Option<i64> = None;
+    sqlx::query(limit)
+        .bind(no_limit)
+        .execute(&mut mysql)
+        .await?;
+    found
+}
+
 /// Does something behind the shop's back, sees that exactly these are found, and mends it.
 async fn sabotage(
     stack: &Stack,

@@ -361,7 +361,7 @@ async fn of_one_idempotency_key_the_first_order_is_recorded() -> Result<()> {
     let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
     let recorded = answers
         .iter()
-        .filter(|&&answer| answer == Recorded::Recorded);
+        .filter(|answer| **answer == Recorded::Recorded);
     assert_eq!(recorded.count(), 1, "{answers:?}");
     assert_eq!(beside?, Recorded::Recorded);
     assert_eq!(tables.audit(&[]).await?.undecided().len(), 2);

@@ -6,6 +6,7 @@
 
 pub mod events;
 pub mod orders;
+pub mod purchases;
 #[cfg(test)]
 pub mod sample;
 pub mod stock;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use events::Events;
 use orders::{LogAlone, Order, Orders};
+use purchases::Purchases;
 use stock::{Kind, LogRow, Stocks};
 
 /// Everything that is judged.
@@ -23,6 +25,8 @@ pub struct Evidence {
     pub stocks: Stocks,
     /// Each order in MySQL with its lines, and what was logged of them.
     pub orders: Orders,
+    /// What buyers have of SKUs with a limit for each.
+    pub purchases: Purchases,
     /// Each event, in Kafka or waiting in the outbox.
     pub events: Events,
     /// The live holds of Redis, as read before MySQL.

@@ -25,6 +25,7 @@ use crate::config;
 use crate::telemetry::metrics::Metrics;
 
 pub use commit::Committed;
+pub(super) use pieces::{ROWS, pieces};
 pub use record::{IdempotencyKey, Recorded};
 
 /// Connections that the committers have besides the pool.

@@ -1,5 +1,7 @@
 //! The statements that write new orders, and those that look whether they are there already.
 
+use std::collections::BTreeMap;
+
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row, Transaction};
 use uuid::Uuid;
 
@@ -10,10 +12,12 @@ use super::sift::Known;
 use crate::events::Event;
 use crate::orders::{Actor, Status};
 
-/// Writes new orders with their keys, lines and first events.
+/// Writes new orders with their keys, lines and first events. Lines of products with a limit count
+/// for their buyers.
 pub async fn insert(
     transaction: &mut Transaction<'_, MySql>,
     mut new: Vec<&Record>,
+    limits: &BTreeMap<String, i64>,
 ) -> Result<(), Error> {
     // Events in order of arrival; rows in the order of their keys, as every proxy locks them.
     let events: Vec<&Event> = new.iter().flat_map(|record| &record.events).collect();
@@ -74,12 +78,14 @@ pub async fn insert(
         })
         .collect();
     for piece in pieces(lines.len(), ROWS) {
-        let mut insert =
-            QueryBuilder::new("INSERT INTO order_lines (order_id, sku, quantity, price) ");
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO order_lines (order_id, sku, quantity, is_counted, price) ",
+        );
         insert.push_values(&lines[piece], |mut row, (order, line)| {
             row.push_bind(order)
                 .push_bind(line.sku.as_str())
                 .push_bind(line.quantity)
+                .push_bind(limits.contains_key(line.sku.as_str()))
                 .push_bind(line.price_minor)
                 .push_unseparated(" / 100");
         });

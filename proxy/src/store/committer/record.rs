@@ -7,14 +7,15 @@ use sqlx::{Connection, MySqlConnection};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::super::allowance::NotAllowed;
 use super::super::orders::facts;
-use super::super::{Error, Store};
+use super::super::{Error, Store, buyer_purchases};
 use super::new_orders;
 use super::queue::Work;
 use super::sift::{Known, Newcomer, newcomers};
 use crate::events::{Event, EventType};
 use crate::gateway::inventory::Outcome;
-use crate::orders::Order;
+use crate::orders::{Order, OrderLine};
 
 /// What makes a request recognisable when it comes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct IdempotencyKey {
 }
 
 /// What became of writing down a new order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
     /// It is PENDING.
     Recorded,
@@ -36,6 +37,8 @@ pub enum Recorded {
     KeyTaken,
     /// The order itself came before.
     OrderExists,
+    /// Its buyer may not have so much.
+    NotAllowed(NotAllowed),
 }
 
 impl Store {
@@ -103,20 +106,49 @@ impl Work for Recording {
             Known::default()
         };
         let batch_ids: Vec<_> = batch.iter().map(|record| record.newcomer()).collect();
-        let verdicts = newcomers(&batch_ids, known);
-        let new: Vec<&Record> = std::iter::zip(batch, &verdicts)
-            .filter_map(|(record, verdict)| verdict.is_none().then_some(*record))
-            .collect();
-        if !new.is_empty() {
-            let mut transaction = connection.begin().await?;
-            new_orders::insert(&mut transaction, new).await?;
-            transaction.commit().await?;
-            self.outbox_wake.notify_one();
+        let mut verdicts = newcomers(&batch_ids, known);
+        if verdicts.iter().any(Option::is_none) {
+            self.record_all(connection, batch, &mut verdicts).await?;
         }
         let answers = verdicts.into_iter();
         Ok(answers
             .map(|verdict| verdict.unwrap_or(Recorded::Recorded))
             .collect())
+    }
+}
+
+impl Recording {
+    /// Records those that have no verdict yet, but for those whose buyers may not have so much:
+    /// they get that for a verdict.
+    async fn record_all(
+        &self,
+        connection: &mut MySqlConnection,
+        batch: &[&Record],
+        verdicts: &mut [Option<Recorded>],
+    ) -> Result<(), Error> {
+        let open = std::iter::zip(batch, verdicts).filter(|(_, verdict)| verdict.is_none());
+        let (new, verdicts): (Vec<&Record>, Vec<&mut Option<Recorded>>) =
+            open.map(|(record, verdict)| (*record, verdict)).unzip();
+        let orders: Vec<(Uuid, &[OrderLine])> = new
+            .iter()
+            .map(|record| (record.order.user_id, record.order.lines.as_slice()))
+            .collect();
+        let mut transaction = connection.begin().await?;
+        let (standing, refusals) = buyer_purchases::count(&mut transaction, &orders).await?;
+        let mut allowed = Vec::with_capacity(new.len());
+        for ((record, verdict), refusal) in new.into_iter().zip(verdicts).zip(refusals) {
+            match refusal {
+                None => allowed.push(record),
+                Some(why) => *verdict = Some(Recorded::NotAllowed(why)),
+            }
+        }
+        if allowed.is_empty() {
+            return Ok(transaction.rollback().await?);
+        }
+        new_orders::insert(&mut transaction, allowed, &standing.limits).await?;
+        transaction.commit().await?;
+        self.outbox_wake.notify_one();
+        Ok(())
     }
 }
 

@@ -48,6 +48,7 @@ pub fn sift(mysql: &MySql, batch: &[Transaction]) -> Vec<Option<Reply>> {
                 Recorded::Recorded => Reply::Done,
                 Recorded::KeyTaken => Reply::KeyTaken,
                 Recorded::OrderExists => Reply::OrderExists,
+                Recorded::NotAllowed(_) => unreachable!("who sifts knows nothing of buyers"),
             })
         })
         .collect()

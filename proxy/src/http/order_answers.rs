@@ -33,10 +33,14 @@ pub(super) async fn tell(call: &Call, mut order: Order, ending: Ending) -> HttpA
     }
 }
 
-/// Why the order was called off first: a saga that finds its payment declined or given back may
-/// have been overtaken by a cancellation.
+/// Why the order was called off first: a saga that finds its units gone, or its payment declined or
+/// given back, may have been overtaken by a cancellation.
 async fn first_reason(call: &Call, order: &Order, reason: Reason) -> Reason {
-    if !matches!(reason, Reason::PaymentDeclined | Reason::Abandoned) {
+    let may_be_overtaken = matches!(
+        reason,
+        Reason::SoldOut | Reason::HoldExpired | Reason::PaymentDeclined | Reason::Abandoned
+    );
+    if !may_be_overtaken {
         return reason;
     }
     let found = call.app.store.order(order.id).await.ok().flatten();

@@ -30,9 +30,9 @@ impl Store {
 }
 
 /// Judges orders that are about to be recorded, and counts those that are allowed.
-pub(super) async fn count<'a>(
+pub(super) async fn count(
     transaction: &mut Transaction<'_, MySql>,
-    orders: &[(Uuid, &'a [OrderLine])],
+    orders: &[(Uuid, &[OrderLine])],
 ) -> Result<(Standing, Vec<Option<NotAllowed>>), Error> {
     let mut standing = limits_of(transaction, orders).await?;
     if standing.limits.is_empty() {

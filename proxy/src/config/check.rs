@@ -128,6 +128,7 @@ impl Config {
             check_mysql("mysql.replica_url", url.expose())?;
         }
         self.jwt.check()?;
+        self.limits.check()?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
         check_with(
             "log.filter",

@@ -3,6 +3,7 @@
 
 mod check;
 mod jwt;
+mod limits;
 mod networks;
 mod secrets;
 mod sections;
@@ -12,6 +13,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use jwt::{Jwt, JwtAlgorithm};
+pub use limits::Limits;
 pub use networks::{ForwardedHeader, Networks};
 pub use secrets::Secret;
 pub use sections::{
@@ -47,6 +49,8 @@ pub struct Config {
     pub auth: Auth,
     /// Access tokens for API clients.
     pub jwt: Jwt,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// The gate.
     pub redis: Redis,
     /// The truth.

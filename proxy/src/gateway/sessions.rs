@@ -20,6 +20,43 @@ pub struct Touched {
     pub idle_ms: i64,
     /// Time until it ends in any case, ms.
     pub absolute_ms: i64,
+    /// How much of its rate is left; none where none was asked for.
+    pub rate: Option<RateLeft>,
+}
+
+/// The rate at which a session may be touched: so many times in a period, and some more at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Beyond the others.
+    pub burst: u32,
+    /// In the period.
+    pub count: u32,
+    /// The period, s.
+    pub period_s: u32,
+}
+
+/// What is left of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLeft {
+    /// The most touches at once.
+    pub limit: i64,
+    /// How many of them are left.
+    pub remaining: i64,
+    /// Time until a retry helps, s; -1 if this touch was not refused.
+    pub retry_after_s: i64,
+    /// Time until all are back, s.
+    pub reset_after_s: i64,
+}
+
+/// What is viewed with a touch, and how often a touch may come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TouchOptions<'a> {
+    /// The page that is viewed.
+    pub page: Option<&'a str>,
+    /// The item that is viewed.
+    pub item: Option<&'a str>,
+    /// The rate that this touch is counted in.
+    pub rate: Option<Rate>,
 }
 
 /// A session to start.
@@ -78,21 +115,24 @@ impl Gateway {
         Ok(())
     }
 
-    /// `SESSION.TOUCH`: checks the secret and both timeouts, records the view, in one step.
+    /// `SESSION.TOUCH`: checks the secret, both timeouts and the rate, records the view, in one step.
     pub async fn touch_session(
         &self,
         id: &str,
         digest: [u8; 32],
-        page: Option<&str>,
-        item: Option<&str>,
+        options: TouchOptions<'_>,
     ) -> Result<Touched, Error> {
         let mut command = cmd("SESSION.TOUCH");
         command.arg(key(id)).arg(digest.as_slice());
-        if let Some(page) = page {
+        if let Some(page) = options.page {
             command.arg("PAGE").arg(page);
         }
-        if let Some(item) = item {
+        if let Some(item) = options.item {
             command.arg("ITEM").arg(item);
+        }
+        if let Some(rate) = options.rate {
+            command.arg("RATE").arg(rate.burst);
+            command.arg(rate.count).arg(rate.period_s);
         }
         self.call(&command).await
     }
@@ -134,8 +174,13 @@ fn key(id: &str) -> String {
 
 impl FromRedisValue for Touched {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut parts: Vec<Value> = FromRedisValue::from_redis_value(value)?;
+        let rate = match parts.len() {
+            11 => Some(RateLeft::read(parts.split_off(6))?),
+            _ => None,
+        };
         let (state, user, roles, page_views, idle_ms, absolute_ms) =
-            FromRedisValue::from_redis_value(value)?;
+            FromRedisValue::from_redis_value(Value::Array(parts))?;
         Ok(Self {
             state,
             user,
@@ -143,6 +188,47 @@ impl FromRedisValue for Touched {
             page_views,
             idle_ms,
             absolute_ms,
+            rate,
         })
+    }
+}
+
+impl RateLeft {
+    fn read(parts: Vec<Value>) -> Result<Self, ParsingError> {
+        let (_limited, limit, remaining, retry_after_s, reset_after_s): (i64, _, _, _, _) =
+            FromRedisValue::from_redis_value(Value::Array(parts))?;
+        Ok(Self {
+            limit,
+            remaining,
+            retry_after_s,
+            reset_after_s,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touched(numbers: &[i64]) -> Result<Touched, ParsingError> {
+        let texts = ["RATE_LIMITED", "ada", "customer"];
+        let texts = texts.map(|text| Value::BulkString(text.into()));
+        let numbers = numbers.iter().map(|number| Value::Int(*number));
+        Touched::from_redis_value(Value::Array(texts.into_iter().chain(numbers).collect()))
+    }
+
+    #[test]
+    fn a_touch_is_read_with_a_rate_and_without() {
+        let without = touched(&[1, 1_000, 2_000]).expect("six parts");
+        assert_eq!((without.absolute_ms, without.rate), (2_000, None));
+        let with = touched(&[1, 1_000, 2_000, 1, 10, 0, 3, 9]).expect("eleven parts");
+        let left = RateLeft {
+            limit: 10,
+            remaining: 0,
+            retry_after_s: 3,
+            reset_after_s: 9,
+        };
+        assert_eq!(with.rate, Some(left));
+        assert!(touched(&[1, 1_000]).is_err());
     }
 }

@@ -4,7 +4,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{Call, Kind, Problem};
-use crate::gateway::sessions::Touched;
+use crate::config;
+use crate::gateway::sessions::{Rate, TouchOptions, Touched};
 use crate::sessions::SessionToken;
 
 /// A live session, as it stood when this request touched it.
@@ -51,10 +52,15 @@ impl Call {
                 "start one with POST /v1/sessions and send its cookie or bearer token",
             ));
         };
+        let options = TouchOptions {
+            page,
+            item,
+            rate: session_rate(&self.app.config.limits),
+        };
         let touched = self
             .app
             .gateway
-            .touch_session(&token.id, token.digest(), page, item)
+            .touch_session(&token.id, token.digest(), options)
             .await;
         let sessions = &self.app.sessions;
         let touched = sessions
@@ -62,6 +68,7 @@ impl Call {
             .await?;
         match touched.state.as_str() {
             "OK" => {}
+            "RATE_LIMITED" => return Err(too_fast(&touched)),
             "IDLE_EXPIRED" | "ABSOLUTE_EXPIRED" => {
                 return Err(no_session("the session has ended; start another"));
             }
@@ -104,4 +111,18 @@ impl Call {
 
 fn no_session(detail: &str) -> Problem {
     Problem::new(Kind::NoSession, detail)
+}
+
+fn session_rate(limits: &config::Limits) -> Option<Rate> {
+    (limits.session_requests > 0).then_some(Rate {
+        burst: limits.session_burst,
+        count: limits.session_requests,
+        period_s: limits.session_period_s,
+    })
+}
+
+fn too_fast(touched: &Touched) -> Problem {
+    let wait_s = touched.rate.map_or(1, |rate| rate.retry_after_s);
+    let seconds = u64::try_from(wait_s).unwrap_or(1);
+    Problem::too_many_requests("this session asks too often", seconds)
 }

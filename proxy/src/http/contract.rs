@@ -72,9 +72,9 @@ impl Route {
         }
         match self.access {
             Access::Anyone => {}
-            Access::Session => kinds.push(Kind::NoSession),
+            Access::Session => kinds.extend([Kind::NoSession, Kind::TooManyRequests]),
             Access::Customer | Access::Support | Access::Admin => {
-                kinds.extend([Kind::NoSession, Kind::Forbidden]);
+                kinds.extend([Kind::NoSession, Kind::Forbidden, Kind::TooManyRequests]);
             }
         }
         kinds.sort_by_key(|kind| kind.slug());

@@ -1,5 +1,7 @@
 //! The HTTP API: parse, ask the room that decides, answer. Nothing is decided here.
 
+#[cfg(test)]
+mod access_page;
 pub mod admin;
 pub mod auth;
 pub mod call;

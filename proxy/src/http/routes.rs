@@ -92,7 +92,7 @@ fn people() -> Vec<Route> {
             .says("Counts a view, and lets the session live on.")
             .takes::<View>()
             .answers::<SessionLife>(200)
-            .refuses(&[Kind::NoSession]),
+            .refuses(&[Kind::NoSession, Kind::TooManyRequests]),
         get("/v1/sessions/current/viewed", Session, sessions::viewed)
             .called("listViewedItems")
             .says("Lists what was viewed last.")

@@ -88,12 +88,15 @@ pub async fn start(mut call: Call) -> Answer {
             ));
         }
     };
+    let earlier = earlier(&call).await?;
     let sessions = &call.app.sessions;
     let started = match &user {
         Some(user) => sessions.start_for(user).await?,
         None => sessions.start_for_guest().await?,
     };
-    replace_earlier(&call, user.as_ref()).await?;
+    if let Some(earlier) = earlier {
+        replace(&call, earlier, user.as_ref()).await?;
+    }
     tell_started(&call, StatusCode::CREATED, started)
 }
 
@@ -182,29 +185,30 @@ fn bad_credentials() -> Problem {
     )
 }
 
-/// Ends the session that the request came with; a guest's cart goes to the user who logs in.
-async fn replace_earlier(call: &Call, user: Option<&User>) -> Result<(), Problem> {
+/// The session that the request came with, if it lives.
+async fn earlier(call: &Call) -> Result<Option<Session>, Problem> {
     if call.token().is_none() {
-        return Ok(());
+        return Ok(None);
     }
-    let earlier = match call.session().await {
-        Ok(session) => session,
+    match call.session().await {
+        Ok(session) => Ok(Some(session)),
         // What the shopper had has ended by itself, or never was.
-        Err(problem) if problem.kind() == Kind::NoSession => return Ok(()),
-        Err(problem) => return Err(problem),
-    };
+        Err(problem) if problem.kind() == Kind::NoSession => Ok(None),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Ends the session before; a guest's cart goes to the user who logs in.
+async fn replace(call: &Call, earlier: Session, user: Option<&User>) -> Result<(), Problem> {
     if let Some(user) = user
         && is_guest(&earlier)
     {
         let ttl_ms = call.app.config.cart.ttl_ms;
-        call.app
-            .gateway
-            .merge_carts(earlier.owner, user.id, ttl_ms)
-            .await?;
+        let gateway = &call.app.gateway;
+        gateway.merge_carts(earlier.owner, user.id, ttl_ms).await?;
     }
     let sessions = &call.app.sessions;
-    sessions.end_of(earlier.owner, &[earlier.id]).await?;
-    Ok(())
+    Ok(sessions.end_of(earlier.owner, &[earlier.id]).await?)
 }
 
 fn is_guest(session: &Session) -> bool {

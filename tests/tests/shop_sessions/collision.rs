@@ -1,22 +1,14 @@
 //! "Two visitors were given one session id, and one saw the other's cart."
 
-use holdfast_proxy::config::Config;
-use holdfast_proxy::gateway::Gateway;
+use holdfast_proxy::sessions::SessionToken;
 use holdfast_proxy::sessions::of_people::Beginning;
-use holdfast_proxy::sessions::{SessionToken, Sessions};
-use holdfast_proxy::store::Store;
 use uuid::Uuid;
 
 use super::*;
 
 #[tokio::test]
 async fn session_id_collision_is_refused_and_another_is_drawn() -> Result<()> {
-    let config = Config::load(Some(&STACK.proxy.config_path()))?;
-    let sessions = Sessions::new(
-        Gateway::open(&config.redis)?,
-        Store::open(&config.mysql, &config.commit)?,
-        config.session.clone(),
-    );
+    let (sessions, _) = by_library()?;
     let guest = shop().guest().await?;
     let taken = format!("{}.another secret", guest.session_id());
     let free = format!("{}.another secret", Uuid::new_v4());

@@ -17,6 +17,10 @@ mod throttle;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
+use holdfast_proxy::config::Config;
+use holdfast_proxy::gateway::Gateway;
+use holdfast_proxy::sessions::Sessions;
+use holdfast_proxy::store::Store;
 use holdfast_tests::data::Home;
 use holdfast_tests::shop::{Reply, Shop, send};
 use holdfast_tests::stack::{Stack, StackOptions, environment_of};
@@ -103,4 +107,12 @@ fn session_key(session_id: &str) -> String {
 
 fn index_key(user_id: &str) -> String {
     format!("user-sessions:{{{user_id}}}")
+}
+
+/// The rooms of the proxy on the same servers, for steps that no request can be made to take.
+fn by_library() -> Result<(Sessions, Store)> {
+    let config = Config::load(Some(&STACK.proxy.config_path()))?;
+    let store = Store::open(&config.mysql, &config.commit)?;
+    let gateway = Gateway::open(&config.redis)?;
+    Ok((Sessions::new(gateway, store.clone(), config.session), store))
 }

@@ -3,6 +3,8 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
+
 use super::*;
 
 /// What Redis is told about a session, by its commands' names, until `last` is among it.
@@ -71,5 +73,33 @@ async fn a_request_with_a_session_touches_it_once_and_asks_nothing_else() -> Res
     // The control: what needs two commands is seen to.
     assert_eq!(guest.get("/v1/sessions/current/viewed").await?.status, 200);
     assert_eq!(watched.naming(id)?, ["session.touch", "session.viewed"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_rate_of_a_session_is_counted_in_the_same_step() -> Result<()> {
+    let slowly = STACK.another_proxy_with(&[
+        ("HOLDFAST_LIMITS__SESSION_REQUESTS", "1"),
+        ("HOLDFAST_LIMITS__SESSION_PERIOD_S", "60"),
+        ("HOLDFAST_LIMITS__SESSION_BURST", "2"),
+    ])?;
+    let guest = Shop::of(&slowly).guest().await?;
+    let watched = Watched::begin()?;
+    for _ in 0..3 {
+        assert_eq!(guest.get("/v1/sessions/current").await?.status, 200);
+    }
+    let refused = guest.get("/v1/sessions/current").await?;
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (429, "too-many-requests")
+    );
+    let seconds: u64 = refused.headers[RETRY_AFTER].to_str()?.parse()?;
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert_eq!(watched.naming(guest.session_id())?, ["session.touch"; 4]);
+    let elsewhere = guest.at(&STACK.proxy).get("/v1/sessions/current").await?;
+    assert_eq!(
+        elsewhere.status, 200,
+        "the control: a proxy with another limit"
+    );
     Ok(())
 }

@@ -38,6 +38,41 @@ fn key(kid: &str, change: &[(&str, &str)]) -> Value {
     public
 }
 
+#[tokio::test]
+async fn another_issuers_tokens_are_read_by_its_published_keys() {
+    let pem = super::super::tests::pem(Algorithm::EdDSA);
+    let private = EncodingKey::from_ed_pem(pem.as_bytes()).expect("a key");
+    let public = Jwk::from_encoding_key(&private, Algorithm::EdDSA).expect("its public half");
+    let (url, asked) = issuer(json!({ "keys": [public] })).await;
+    let config = crate::config::Jwt {
+        algorithm: crate::config::JwtAlgorithm::EdDSA,
+        jwks_url: Some(url),
+        issuer: "https://issuer.example".into(),
+        ..crate::config::Jwt::default()
+    };
+    let tokens = super::super::AccessTokens::open(&config).expect("a client");
+    let owner = uuid::Uuid::from_u128(9);
+    let claims = json!({
+        "iss": "https://issuer.example", "aud": ["holdfast", "others"],
+        "sub": owner, "exp": 32_503_680_000_u64, "roles": ["support"],
+    });
+    let header = jsonwebtoken::Header::new(Algorithm::EdDSA);
+    let token = jsonwebtoken::encode(&header, &claims, &private).expect("signed");
+    let holder = tokens.read(&token).await.expect("it is good");
+    assert_eq!((holder.owner, holder.roles.as_str()), (owner, "support"));
+    // What is signed otherwise does not even have the issuer asked.
+    let secret = EncodingKey::from_secret(b"0123456789abcdef0123456789abcdef");
+    let header = jsonwebtoken::Header::new(Algorithm::HS256);
+    let other = jsonwebtoken::encode(&header, &claims, &secret).expect("signed");
+    assert!(tokens.read(&other).await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        tokens.issue(&holder),
+        Ok(None),
+        "only its issuer issues them"
+    );
+}
+
 #[test]
 fn the_issuer_is_asked_when_it_must_be_and_not_more_often() {
     let (old, young) = (Some(KEPT_FOR), Some(PAUSE));

@@ -1,0 +1,70 @@
+//! How often somebody may ask.
+
+use serde::Deserialize;
+
+use super::Error;
+use super::check::ensure;
+
+/// Limits of rate. One that is hit costs nothing but the answer, 429 and Retry-After.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests of one session in a period; 0 for any number.
+    pub session_requests: u32,
+    /// The period, s.
+    pub session_period_s: u32,
+    /// Requests that may come at once beyond those.
+    pub session_burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_requests: 100,
+            session_period_s: 1,
+            session_burst: 1_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        ensure(
+            (1..=86_400).contains(&self.session_period_s),
+            "limits.session_period_s",
+            "must be from 1 to 86400, a day",
+        )?;
+        // The module refuses a burst that takes over ten years to refill.
+        let burst_s = u64::from(self.session_burst) * u64::from(self.session_period_s);
+        let refilled_s = burst_s / u64::from(self.session_requests.max(1));
+        ensure(
+            refilled_s <= 86_400,
+            "limits.session_burst",
+            "must be refilled within a day",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_refilled_some_day() {
+        assert!(Limits::default().check().is_ok());
+        let limits = |session_requests, session_period_s| Limits {
+            session_requests,
+            session_period_s,
+            ..Limits::default()
+        };
+        assert!(limits(0, 1).check().is_ok());
+        assert!(limits(1, 86).check().is_ok());
+        for (requests, period, named) in [
+            (1, 0, "limits.session_period_s"),
+            (1, 87, "limits.session_burst"),
+        ] {
+            let refused = limits(requests, period).check().expect_err("senseless");
+            assert!(refused.to_string().starts_with(named), "{refused}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use std::str::FromStr;
     schemars::JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-#[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))]
+#[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "examples" = ["TEA-CADDY"]))]
 pub struct Sku(String);
 
 /// The text is no SKU.

@@ -136,12 +136,16 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         &config.catalogue,
         metrics.clone(),
     );
+    let shop = openapi::Shop {
+        session_cookie: config.http.session_cookie(),
+        longest_hold_ms: config.holds.checkout_ttl_ms,
+    };
     Ok(Arc::new(App {
         sessions: Sessions::new(gateway.clone(), store.clone(), config.session.clone()),
         passwords: Passwords::new(metrics.password_hashes.clone()),
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
-        openapi: openapi::document(&routes(), config.http.session_cookie()),
+        openapi: openapi::document(&routes(), &shop),
         live: Live::new(
             gateway.clone(),
             store.clone(),

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::auth::Session;
 use super::identity::Identity;
-use super::{Kind, Problem};
+use super::{Kind, Problem, as_schema};
 use crate::app::App;
 use crate::catalogue::Sku;
 use crate::store::committer::IdempotencyKey;
@@ -117,7 +117,7 @@ impl Call {
                 "send the body with 'Content-Type: application/json'",
             ));
         }
-        serde_json::from_slice(&body).map_err(|error| invalid_body(&error))
+        as_schema::read(&body).map_err(|error| invalid_body(&error))
     }
 
     /// The body as it was sent, which arrives once and may be read again.

@@ -25,6 +25,21 @@ pub struct Contract {
     pub is_conditional: bool,
     /// What it refuses with, beside what its row implies.
     pub problems: Vec<Kind>,
+    /// What it answers besides the body: the header, and what it says.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// What can be asked next with what it answers.
+    pub links: Vec<Link>,
+}
+
+/// A member of an answer by which another operation finds its resource.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The other operation.
+    pub operation_id: &'static str,
+    /// Its parameter.
+    pub parameter: &'static str,
+    /// The member, as a JSON pointer.
+    pub member: &'static str,
 }
 
 /// The body of an answer.
@@ -80,6 +95,11 @@ impl Route {
         kinds.sort_by_key(|kind| kind.slug());
         kinds.dedup();
         kinds
+    }
+
+    /// Whether it is refused to who shows no session: by its row, or by what it does.
+    pub fn needs_a_session(&self) -> bool {
+        self.access != Access::Anyone || self.contract.problems.contains(&Kind::NoSession)
     }
 
     /// An Idempotency-Key stands for a body too, so that one is read even where none is taken.

@@ -10,7 +10,7 @@ use super::orders::{PaymentForm, buy, priced};
 use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
 use crate::gateway::holds::CheckoutHold;
 use crate::gateway::inventory::{Line, Outcome, Word};
-use crate::orders::{Actor, Item, Order, OrderLine, Reason};
+use crate::orders::{Actor, Item, MAX_LINES, Order, OrderLine, Reason};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
 use crate::store::undo::Aborted;
@@ -18,9 +18,12 @@ use crate::store::undo::Aborted;
 /// What is held, and for how long.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "items": [{ "sku": "TEA-CADDY", "quantity": 1 }], "ttl_ms": 60000 }]))]
 pub struct HoldForm {
+    #[schemars(length(min = 1, max = MAX_LINES))]
     items: Vec<Item>,
     /// At most, and if left out, `holds.checkout_ttl_ms`.
+    #[schemars(range(min = 1))]
     ttl_ms: Option<u64>,
 }
 
@@ -29,6 +32,7 @@ pub struct HoldForm {
 #[serde(deny_unknown_fields)]
 pub struct ExtendForm {
     /// At most `holds.checkout_ttl_ms`.
+    #[schemars(range(min = 1), extend("examples" = [60000]))]
     ttl_ms: u64,
 }
 

@@ -50,6 +50,8 @@ pub enum Kind {
     OrderCancelled,
     /// The change would leave less stock than is held.
     BelowHeld,
+    /// The change would leave less than nothing, or more than can be counted.
+    StockOutOfRange,
     /// The cart has nothing in it.
     EmptyCart,
     /// The payment provider declined.
@@ -70,7 +72,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 29] = [
+    pub const ALL: [Kind; 30] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::BodyTooLarge,
@@ -92,6 +94,7 @@ impl Kind {
         Kind::CannotCancel,
         Kind::OrderCancelled,
         Kind::BelowHeld,
+        Kind::StockOutOfRange,
         Kind::EmptyCart,
         Kind::PaymentDeclined,
         Kind::RequestInFlight,
@@ -120,6 +123,14 @@ impl Kind {
     /// What it is, in a few words.
     pub fn title(self) -> &'static str {
         self.facts().2
+    }
+
+    /// Whether it is told after how long it is worth another try (`Retry-After`).
+    pub fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Kind::Overloaded | Kind::Unavailable | Kind::RequestInFlight
+        )
     }
 
     /// Slug, status, title, and whether the same request may be sent again as it is.
@@ -241,6 +252,12 @@ impl Kind {
                 S::CONFLICT,
                 "More units are held than would remain",
                 true,
+            ),
+            Kind::StockOutOfRange => (
+                "stock-out-of-range",
+                S::CONFLICT,
+                "The stock would be less than nothing",
+                false,
             ),
             Kind::EmptyCart => ("empty-cart", S::CONFLICT, "The cart is empty", false),
             Kind::PaymentDeclined => (

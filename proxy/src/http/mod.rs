@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod access_page;
 pub mod admin;
+mod as_schema;
 pub mod auth;
 pub mod call;
 pub mod carts;

@@ -14,24 +14,50 @@ use super::order_answers::{cannot_cancel, not_allowed, tell, tell_again};
 use super::page::Limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
-use crate::orders::{Actor, Item, Order, Priced, Reason, RequestError, Status, gather, price};
+use crate::orders::{
+    Actor, Item, MAX_LINES, Order, Priced, Reason, RequestError, Status, gather, price,
+};
 use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
 use crate::store::committer::IdempotencyKey;
+
+/// One that is not a space, among what is no control character.
+const CARD: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
 /// How the buyer pays.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Payment")]
 pub struct PaymentForm {
-    /// 1 to 64 characters.
+    /// 1 to 64 characters, none of them a control character and not all of them spaces.
+    #[schemars(length(min = 1, max = 64), extend("pattern" = CARD, "examples" = ["4242424242424242"]))]
     card: String,
 }
 
 /// What is bought: `items`, or all that is in the cart.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [
+        {
+            "required": ["items"],
+            "properties": { "items": { "type": "array" }, "cart": { "const": false } },
+        },
+        {
+            "required": ["cart"],
+            "properties": { "items": { "type": "null" }, "cart": { "const": true } },
+        },
+    ],
+    "examples" = [
+        {
+            "items": [{ "sku": "TEA-CADDY", "quantity": 1 }],
+            "payment": { "card": "4242424242424242" },
+        },
+        { "cart": true, "payment": { "card": "4242424242424242" } },
+    ],
+))]
 pub struct OrderForm {
+    #[schemars(length(min = 1, max = MAX_LINES))]
     items: Option<Vec<Item>>,
     /// True for all that is in the cart.
     #[serde(default)]

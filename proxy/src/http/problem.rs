@@ -19,11 +19,10 @@ pub struct Problem {
 impl Problem {
     /// A problem with a sentence for the caller.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let headers = match kind {
-            Kind::Overloaded | Kind::Unavailable | Kind::RequestInFlight => {
-                vec![(RETRY_AFTER, HeaderValue::from_static("1"))]
-            }
-            _ => Vec::new(),
+        let headers = if kind.may_pass() {
+            vec![(RETRY_AFTER, HeaderValue::from_static("1"))]
+        } else {
+            Vec::new()
         };
         Self {
             kind,

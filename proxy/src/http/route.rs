@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use hyper::Method;
 use schemars::JsonSchema;
 
-use super::contract::{Content, Contract};
+use super::contract::{Content, Contract, Link};
 use super::{Answer, Call, Kind, Problem, cross_site, idempotency};
 use crate::people::{ADMIN, CUSTOMER, SUPPORT};
 
@@ -94,6 +94,30 @@ impl Route {
         self.contract
             .answers
             .push((status, Content::Text(media_type)));
+        self
+    }
+
+    /// A header of its answers, and what it says.
+    #[must_use]
+    pub fn sends(mut self, header: &'static str, says: &'static str) -> Self {
+        self.contract.headers.push((header, says));
+        self
+    }
+
+    /// A member of its answers, as a JSON pointer, is a parameter of these operations.
+    #[must_use]
+    pub fn leads_to(
+        mut self,
+        operation_ids: &[&'static str],
+        parameter: &'static str,
+        member: &'static str,
+    ) -> Self {
+        let links = operation_ids.iter().map(|operation_id| Link {
+            operation_id,
+            parameter,
+            member,
+        });
+        self.contract.links.extend(links);
         self
     }
 

@@ -77,6 +77,7 @@ fn people() -> Vec<Route> {
             .says("Starts a guest's session, or logs a user in.")
             .takes::<Login>()
             .answers::<StartedSession>(201)
+            .sends("Set-Cookie", "The session's cookie, for browsers.")
             .refuses(&[Kind::BadCredentials, Kind::TooManyRequests]),
         get("/v1/sessions/current", Session, sessions::current)
             .called("getSession")
@@ -105,6 +106,20 @@ fn people() -> Vec<Route> {
     ]
 }
 
+/// What can be asked about a product that was listed.
+const OF_A_PRODUCT: &[&str] = &[
+    "getProduct",
+    "putProduct",
+    "amendProduct",
+    "retireProduct",
+    "getStock",
+    "watchStock",
+    "setStock",
+    "adjustStock",
+    "setInCart",
+    "removeFromCart",
+];
+
 fn catalogue() -> Vec<Route> {
     vec![
         get("/v1/products", Anyone, products::list)
@@ -112,12 +127,14 @@ fn catalogue() -> Vec<Route> {
             .says("Lists the catalogue, or what a search finds, with what is available.")
             .asks::<ProductQuery>()
             .answers::<ProductPage>(200)
-            .conditional(),
+            .conditional()
+            .leads_to(OF_A_PRODUCT, "sku", "/products/0/sku"),
         post("/v1/products", Admin, product_changes::create)
             .called("createProduct")
             .says("Puts a new product into the catalogue.")
             .takes::<NewProduct>()
             .answers::<Entry>(201)
+            .leads_to(OF_A_PRODUCT, "sku", "/sku")
             .refuses(&[Kind::ProductExists]),
         get("/v1/products/{sku}", Anyone, products::get)
             .called("getProduct")
@@ -160,6 +177,7 @@ fn cart() -> Vec<Route> {
             .says("Adds units of a product to the cart.")
             .takes::<Item>()
             .answers::<PricedCart>(200)
+            .leads_to(&["setInCart", "removeFromCart"], "sku", "/lines/0/sku")
             .refuses(&[Kind::NotFound]),
         put("/v1/cart/items/{sku}", Session, carts::set)
             .called("setInCart")
@@ -184,6 +202,9 @@ const NOT_SOLD: &[Kind] = &[
     Kind::HoldEnded,
 ];
 
+/// What can be asked about an order that was placed.
+const OF_AN_ORDER: &[&str] = &["getOrder", "cancelOrder"];
+
 fn orders() -> Vec<Route> {
     vec![
         post("/v1/orders", Session, orders::place)
@@ -192,6 +213,8 @@ fn orders() -> Vec<Route> {
             .takes::<OrderForm>()
             .answers::<Order>(201)
             .answers::<Order>(202)
+            .sends("Location", "Where the order is shown.")
+            .leads_to(OF_AN_ORDER, "order_id", "/order_id")
             .refuses(NOT_SOLD)
             .refuses(&[Kind::EmptyCart])
             .done_once(),
@@ -199,7 +222,8 @@ fn orders() -> Vec<Route> {
             .called("listOrders")
             .says("Lists the orders of who asks, the newest first.")
             .asks::<OrderQuery>()
-            .answers::<OrderPage>(200),
+            .answers::<OrderPage>(200)
+            .leads_to(OF_AN_ORDER, "order_id", "/orders/0/order_id"),
         get("/v1/orders/{order_id}", Session, orders::get)
             .called("getOrder")
             .says("Shows an order of who asks.")
@@ -213,6 +237,9 @@ fn orders() -> Vec<Route> {
     ]
 }
 
+/// What can be asked about a hold that was taken.
+const OF_A_HOLD: &[&str] = &["getHold", "extendHold", "confirmHold", "releaseHold"];
+
 fn holds() -> Vec<Route> {
     vec![
         post("/v1/holds", Session, holds::take)
@@ -220,6 +247,7 @@ fn holds() -> Vec<Route> {
             .says("Holds every line or none, to be paid for later.")
             .takes::<HoldForm>()
             .answers::<Hold>(201)
+            .leads_to(OF_A_HOLD, "hold_id", "/hold_id")
             .refuses(&[
                 Kind::NotFound,
                 Kind::OutOfStock,
@@ -248,6 +276,8 @@ fn holds() -> Vec<Route> {
             .takes::<ConfirmForm>()
             .answers::<Order>(201)
             .answers::<Order>(202)
+            .sends("Location", "Where the order is shown.")
+            .leads_to(OF_AN_ORDER, "order_id", "/order_id")
             .refuses(NOT_SOLD)
             .done_once(),
     ]
@@ -274,14 +304,14 @@ fn stock() -> Vec<Route> {
             .takes::<Count>()
             .answers::<Adjusted>(200)
             .answers::<Adjusted>(202)
-            .refuses(&[Kind::BelowHeld]),
+            .refuses(&[Kind::BelowHeld, Kind::StockOutOfRange]),
         post("/v1/stock/{sku}/adjustments", Admin, stock::adjust)
             .called("adjustStock")
             .says("Adds units to the stock or takes some off, once for each adjustment.")
             .takes::<Change>()
             .answers::<Adjusted>(200)
             .answers::<Adjusted>(202)
-            .refuses(&[Kind::BelowHeld, Kind::Mismatch]),
+            .refuses(&[Kind::BelowHeld, Kind::StockOutOfRange, Kind::Mismatch]),
     ]
 }
 

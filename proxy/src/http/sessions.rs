@@ -11,11 +11,23 @@ use crate::catalogue::Sku;
 use crate::people::{self, GUEST, User, password};
 use crate::sessions::of_people::{StartError, Started};
 
-const MAX_PAGE_BYTES: usize = 512;
+/// As long as the session store takes it, whatever the characters are: 4 bytes each at most.
+const MAX_PAGE_CHARACTERS: usize = 256;
+const PAGE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 
 /// Who comes: a user with address and password, or a guest with neither.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [
+        {
+            "required": ["email", "password"],
+            "properties": { "email": { "type": "string" }, "password": { "type": "string" } },
+        },
+        { "properties": { "email": { "type": "null" }, "password": { "type": "null" } } },
+    ],
+    "examples" = [{}],
+))]
 pub struct Login {
     email: Option<String>,
     password: Option<String>,
@@ -25,7 +37,8 @@ pub struct Login {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct View {
-    /// At most 512 bytes.
+    /// At most 256 characters, none of them a control character.
+    #[schemars(length(max = MAX_PAGE_CHARACTERS), extend("pattern" = PAGE))]
     page: Option<String>,
     item: Option<Sku>,
 }
@@ -141,10 +154,11 @@ pub async fn end(call: Call) -> Answer {
 pub async fn touch(mut call: Call) -> Answer {
     let View { page, item } = call.json().await?;
     if let Some(page) = &page
-        && (page.len() > MAX_PAGE_BYTES || page.chars().any(char::is_control))
+        && (page.chars().count() > MAX_PAGE_CHARACTERS || page.chars().any(char::is_control))
     {
-        let detail =
-            format!("page: must have at most {MAX_PAGE_BYTES} bytes and no control characters");
+        let detail = format!(
+            "page: must have at most {MAX_PAGE_CHARACTERS} characters and no control characters"
+        );
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
     let session = call

@@ -30,6 +30,8 @@ pub struct Count {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     adjustment_id: AdjustmentId,
+    /// Units to add, or to take off if negative; never 0.
+    #[schemars(range(min = -MAX_STOCK, max = MAX_STOCK), extend("not" = { "const": 0 }))]
     delta: i64,
     reason: Reason,
 }
@@ -135,7 +137,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::UnknownProduct(_) => Problem::new(Kind::NotFound, detail),
             Refusal::Mismatch { .. } => Problem::new(Kind::Mismatch, detail),
-            Refusal::OutOfRange { .. } => Problem::new(Kind::InvalidValue, detail),
+            Refusal::OutOfRange { .. } => Problem::new(Kind::StockOutOfRange, detail),
             Refusal::BelowHeld(_) => Problem::new(Kind::BelowHeld, detail),
             Refusal::Store(error) => error.into(),
         }

@@ -14,8 +14,10 @@ use crate::store::users::Registered;
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// What the user will log in with.
+    #[schemars(with = "Email")]
     email: String,
     /// 8 to 128 characters.
+    #[schemars(length(min = password::MIN_CHARACTERS, max = password::MAX_CHARACTERS))]
     password: String,
 }
 

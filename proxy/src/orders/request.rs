@@ -19,7 +19,11 @@ pub struct Item {
     /// What.
     pub sku: Sku,
     /// How many, from 1 to [`MAX_QUANTITY`].
-    #[schemars(description = "How many.", range(min = 1, max = MAX_QUANTITY))]
+    #[schemars(
+        description = "How many.",
+        range(min = 1, max = MAX_QUANTITY),
+        extend("examples" = [1])
+    )]
     pub quantity: i64,
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// taken, because two spellings of one address must not become two users.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
-#[schemars(extend("format" = "email"))]
+#[schemars(extend("maxLength" = MAX_BYTES, "pattern" = PATTERN, "examples" = ["ada@example.com"]))]
 pub struct Email(String);
 
 /// The text is no e-mail address.
@@ -19,6 +19,12 @@ pub struct InvalidEmail;
 const MAX_BYTES: usize = 254;
 const MAX_LOCAL_BYTES: usize = 64;
 const MAX_LABEL_BYTES: usize = 63;
+
+/// What [`Email::from_str`] takes, as a pattern for callers.
+const PATTERN: &str = concat!(
+    r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@",
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$",
+);
 
 impl Email {
     /// The text of the address.

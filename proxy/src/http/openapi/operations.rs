@@ -1,77 +1,33 @@
-//! The OpenAPI 3.1 document (spec.openapis.org/oas/v3.1.1), made of the table of routes. Pure.
+//! One operation of the document, and the types that it names.
 
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::Kind;
-use super::contract::Content;
-use super::documentation::FileName;
-use super::route::{Access, Route};
+use super::problems::{Problem, refusal};
 use crate::catalogue::Sku;
+use crate::http::Kind;
+use crate::http::contract::{Content, Contract, SchemaOf};
+use crate::http::documentation::FileName;
+use crate::http::route::Route;
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// Every refusal (RFC 9457); some have members of their own.
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "it stands for the map that problem.rs fills")]
-struct Problem {
-    /// Names a page in docs/problems.
-    r#type: String,
-    /// What kind of problem it is.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What, where and what to do.
-    detail: String,
-    /// Whether the same request may be sent again as it is.
-    retry_safe: bool,
-}
-
-/// The document of `routes`, in a shop whose session cookie has this name.
-pub fn document(routes: &[Route], session_cookie: &str) -> Value {
-    let mut schemas = Schemas::new();
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in routes {
-        let operation = schemas.operation(route);
-        let method = route.method.as_str().to_ascii_lowercase();
-        paths
-            .entry(route.path)
-            .or_default()
-            .insert(method, operation);
-    }
-    json!({
-        "openapi": "3.1.1",
-        "info": {
-            "title": "Holdfast",
-            "summary": "A shop that never sells a unit that it does not have.",
-            "version": env!("CARGO_PKG_VERSION"),
-            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-        },
-        "servers": [{ "url": "/" }],
-        "paths": paths,
-        "components": {
-            "schemas": schemas.definitions(),
-            "securitySchemes": {
-                "cookie": { "type": "apiKey", "in": "cookie", "name": session_cookie },
-                "bearer": { "type": "http", "scheme": "bearer" },
-            },
-        },
-    })
-}
+/// What an Idempotency-Key may be: a string in quotes, or a bare word.
+const IDEMPOTENCY_KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--:<-\[\]-~]{1,255})$"#;
 
 /// What callers send is described apart from what they get: a member with a default may be left
 /// out of the one and is always in the other.
-struct Schemas {
-    sent: SchemaGenerator,
-    answered: SchemaGenerator,
+pub struct Schemas {
+    pub(super) sent: SchemaGenerator,
+    pub(super) answered: SchemaGenerator,
     problem: Schema,
 }
 
 impl Schemas {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let settings = || {
             SchemaSettings::draft2020_12().with(|settings| {
                 settings.definitions_path = SCHEMAS.into();
@@ -86,22 +42,42 @@ impl Schemas {
         }
     }
 
-    fn operation(&mut self, route: &Route) -> Value {
+    /// What is said of one route, except who may ask.
+    pub fn operation(&mut self, route: &Route) -> Value {
         let contract = &route.contract;
         let mut operation = json!({
             "operationId": contract.operation_id,
             "summary": contract.summary,
-            "tags": [tag(route.path)],
-            "security": security(route.access),
             "parameters": self.parameters(route),
             "responses": self.responses(route),
         });
         if let Some(body) = contract.body {
+            let schema = body(&mut self.sent);
             operation["requestBody"] = json!({
-                "content": { "application/json": { "schema": body(&mut self.sent) } },
+                "required": !self.takes_nothing(&schema),
+                "content": { "application/json": { "schema": schema } },
             });
         }
         operation
+    }
+
+    /// All types that the operations name.
+    pub fn definitions(&mut self) -> Map<String, Value> {
+        let mut definitions = self.sent.take_definitions(true);
+        definitions.extend(self.answered.take_definitions(true));
+        definitions
+    }
+
+    /// Whether a body of this schema may be left out, which stands for an empty object.
+    fn takes_nothing(&self, schema: &Schema) -> bool {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let name = reference.and_then(|reference| reference.rsplit('/').next());
+        let named = name.and_then(|name| self.sent.definitions().get(name));
+        let required = match named {
+            Some(named) => named.get("required"),
+            None => schema.get("required"),
+        };
+        required.and_then(Value::as_array).is_none_or(Vec::is_empty)
     }
 
     fn parameters(&mut self, route: &Route) -> Vec<Value> {
@@ -129,15 +105,16 @@ impl Schemas {
             parameters.push(json!({
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "The same key is done once; see docs/http.md.",
-                "schema": { "type": "string", "pattern": "^\"[ !#-\\[\\]-~]{1,255}\"$" },
+                "description": "The same request with the same key is done once; see docs/http.md.",
+                "schema": { "type": "string", "minLength": 1, "pattern": IDEMPOTENCY_KEY },
+                "example": "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
             }));
         }
         parameters
     }
 
     /// One parameter for each member of the query's type.
-    fn query_parameters(&mut self, query: super::contract::SchemaOf) -> Vec<Value> {
+    fn query_parameters(&mut self, query: SchemaOf) -> Vec<Value> {
         let mut apart = self.sent.settings().clone();
         apart.inline_subschemas = true;
         let mut generator = apart.into_generator();
@@ -168,6 +145,10 @@ impl Schemas {
                 Content::Json(schema) => {
                     let schema = schema(&mut self.answered);
                     response["content"] = json!({ "application/json": { "schema": schema } });
+                    let links = links(&route.contract);
+                    if !links.is_empty() {
+                        response["links"] = Value::Object(links);
+                    }
                 }
                 Content::Text(media_type) => {
                     response["content"] =
@@ -175,10 +156,9 @@ impl Schemas {
                 }
                 Content::Nothing => {}
             }
-            if route.contract.is_conditional && *status != 204 {
-                let tag = "What is shown, for If-None-Match and If-Match.";
-                let schema = json!({ "type": "string" });
-                response["headers"] = json!({ "ETag": { "description": tag, "schema": schema } });
+            let headers = headers(route, *status);
+            if !headers.is_empty() {
+                response["headers"] = Value::Object(headers);
             }
             responses.insert(status.to_string(), response);
         }
@@ -190,28 +170,42 @@ impl Schemas {
                 .push(kind);
         }
         for (status, kinds) in by_status {
-            responses.insert(status.to_string(), self.refusal(&kinds));
+            responses.insert(status.to_string(), refusal(&self.problem, &kinds));
         }
         responses
     }
+}
 
-    fn refusal(&self, kinds: &[Kind]) -> Value {
-        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title()).collect();
-        let types: Vec<String> = kinds.iter().map(|kind| kind.type_uri()).collect();
-        json!({
-            "description": titles.join("; "),
-            "content": { "application/problem+json": { "schema": {
-                "allOf": [self.problem, { "properties": { "type": { "enum": types } } }],
-            } } },
-        })
-    }
+/// What can be asked next with what was answered.
+fn links(contract: &Contract) -> Map<String, Value> {
+    let links = contract.links.iter().map(|link| {
+        let expression = format!("$response.body#{}", link.member);
+        let value = json!({
+            "operationId": link.operation_id,
+            "parameters": { link.parameter: expression },
+        });
+        (link.operation_id.to_owned(), value)
+    });
+    links.collect()
+}
 
-    /// All types that the operations name.
-    fn definitions(&mut self) -> Map<String, Value> {
-        let mut definitions = self.sent.take_definitions(true);
-        definitions.extend(self.answered.take_definitions(true));
-        definitions
+/// What is answered besides the body.
+fn headers(route: &Route, status: u16) -> Map<String, Value> {
+    let told =
+        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    let mut headers: Map<String, Value> = Map::new();
+    for (name, description) in &route.contract.headers {
+        headers.insert((*name).to_owned(), told(description));
     }
+    if route.contract.is_conditional && status != 204 {
+        let description = "What is shown, for If-None-Match and If-Match.";
+        headers.insert("ETag".to_owned(), told(description));
+    }
+    if route.is_done_once {
+        let description = "\"true\" on an answer that was given before.";
+        headers.insert("Idempotency-Replayed".to_owned(), told(description));
+    }
+    headers
 }
 
 /// The headers by which an answer or a change is asked for on a condition.
@@ -251,74 +245,9 @@ fn without_null(schema: &Value) -> Value {
     schema
 }
 
-/// The resource: what comes behind the version.
-fn tag(path: &str) -> &str {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    path.split('/').nth(1).unwrap_or_default()
-}
-
-fn security(access: Access) -> Value {
-    match access {
-        Access::Anyone => json!([]),
-        Access::Session | Access::Customer | Access::Support | Access::Admin => {
-            json!([{ "cookie": [] }, { "bearer": [] }])
-        }
-    }
-}
-
 fn reason(status: u16) -> &'static str {
     let status = hyper::StatusCode::from_u16(status).ok();
     status
         .and_then(|status| status.canonical_reason())
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::routes::routes;
-
-    #[test]
-    fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {
-        let routes = routes();
-        let mut names: Vec<_> = routes.iter().map(|r| r.contract.operation_id).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), routes.len(), "two operations have one name");
-        for route in routes {
-            let Route { method, path, .. } = &route;
-            assert!(!route.contract.operation_id.is_empty(), "{method} {path}");
-            assert!(route.contract.summary.ends_with('.'), "{method} {path}");
-            assert!(!route.contract.answers.is_empty(), "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn a_name_stands_for_one_type() {
-        let mut schemas = Schemas::new();
-        for route in routes() {
-            schemas.operation(&route);
-        }
-        let sent = schemas.sent.take_definitions(true);
-        let answered = schemas.answered.take_definitions(true);
-        for (name, schema) in sent {
-            if let Some(other) = answered.get(&name) {
-                assert_eq!(
-                    &schema, other,
-                    "{name} is sent otherwise than it is answered"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn whatever_is_referred_to_is_there() {
-        let document = document(&routes(), "cookie");
-        let text = document.to_string();
-        let references = text.split("\"$ref\":\"#").skip(1);
-        for reference in references {
-            let pointer = reference.split('"').next().expect("the end of it");
-            assert!(document.pointer(pointer).is_some(), "{pointer}");
-        }
-    }
 }

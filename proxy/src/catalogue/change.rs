@@ -3,6 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::product::{
+    CURRENCY, DESCRIPTION, MAX_BUYER_LIMIT, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS,
+    MAX_PRICE_MINOR, NAME,
+};
 use super::{Entry, InvalidProduct, Product, Sku};
 use crate::store::{self, Store, products};
 
@@ -26,12 +30,17 @@ pub enum Change {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amendment {
+    #[schemars(length(max = MAX_NAME_CHARACTERS), extend("pattern" = NAME))]
     name: Option<String>,
+    #[schemars(length(max = MAX_DESCRIPTION_CHARACTERS), extend("pattern" = DESCRIPTION))]
     description: Option<String>,
+    #[schemars(range(min = 0, max = MAX_PRICE_MINOR))]
     price_minor: Option<i64>,
+    #[schemars(extend("pattern" = CURRENCY))]
     currency: Option<String>,
     /// Null for no limit.
     #[serde(default, deserialize_with = "given")]
+    #[schemars(range(min = 1, max = MAX_BUYER_LIMIT))]
     buyer_limit: Option<Option<i64>>,
     /// True retires it, false sells it again.
     retired: Option<bool>,

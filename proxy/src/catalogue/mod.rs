@@ -3,8 +3,8 @@
 pub mod cache;
 pub mod change;
 mod entry;
-mod product;
-mod search;
+pub mod product;
+pub mod search;
 mod sku;
 pub mod stock_change;
 

@@ -4,9 +4,18 @@ use super::Sku;
 
 /// The highest price, in minor units: what DECIMAL(10,2) can hold.
 pub const MAX_PRICE_MINOR: i64 = 9_999_999_999;
-const MAX_NAME_CHARACTERS: usize = 255;
-const MAX_DESCRIPTION_BYTES: usize = 65_535;
-const MAX_BUYER_LIMIT: i64 = 1_000_000;
+/// The longest name.
+pub const MAX_NAME_CHARACTERS: usize = 255;
+/// The longest description: TEXT holds it whatever the characters are, 4 bytes each at most.
+pub const MAX_DESCRIPTION_CHARACTERS: usize = 16_383;
+/// The most that one buyer may be limited to.
+pub const MAX_BUYER_LIMIT: i64 = 1_000_000;
+/// What [`Product::new`] takes as a name, as a pattern for callers.
+pub const NAME: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+/// Likewise as a description.
+pub const DESCRIPTION: &str = r"^[^\u0000]*$";
+/// Likewise as a currency.
+pub const CURRENCY: &str = "^[A-Z]{3}$";
 
 /// A row of the catalogue.
 #[derive(
@@ -61,9 +70,9 @@ impl Product {
         ensure(name_fits, "name", "must have 1 to 255 characters")?;
         ensure(!name.contains('\0'), "name", "must not contain a NUL byte")?;
         ensure(
-            description.len() <= MAX_DESCRIPTION_BYTES,
+            description.chars().count() <= MAX_DESCRIPTION_CHARACTERS,
             "description",
-            "must have at most 65535 bytes",
+            "must have at most 16383 characters",
         )?;
         ensure(
             !description.contains('\0'),

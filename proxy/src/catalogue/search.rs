@@ -2,7 +2,9 @@
 
 use super::Sku;
 
-const MAX_CHARACTERS: usize = 128;
+/// The longest text.
+pub const MAX_CHARACTERS: usize = 128;
+/// Further words are not looked for.
 const MAX_WORDS: usize = 10;
 /// InnoDB indexes words of this many characters (`innodb_ft_min_token_size` and `…_max_…`).
 const INDEXED: std::ops::RangeInclusive<usize> = 3..=84;
@@ -25,9 +27,7 @@ pub struct Search {
 
 /// The text cannot be looked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must have from 1 to {MAX_WORDS} words of letters or digits, in {MAX_CHARACTERS} characters at most"
-)]
+#[error("must have at most {MAX_CHARACTERS} characters")]
 pub struct InvalidSearch;
 
 impl Search {
@@ -35,17 +35,17 @@ impl Search {
     /// that nothing of it is an operator to the database.
     ///
     /// # Errors
-    /// When it has no word, or too much.
+    /// When it is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidSearch> {
         let words = text
             .split(|character: char| !character.is_alphanumeric() && character != '_')
             .filter(|word| !word.is_empty())
             .map(str::to_lowercase);
         let mut words: Vec<String> = words.collect();
-        let fits = (1..=MAX_WORDS).contains(&words.len());
-        if !fits || text.chars().count() > MAX_CHARACTERS {
+        if text.chars().count() > MAX_CHARACTERS {
             return Err(InvalidSearch);
         }
+        words.truncate(MAX_WORDS);
         // Beside a word that says something, one that is everywhere says nothing.
         if words.iter().any(|word| !is_stopword(word)) {
             words.retain(|word| !is_stopword(word));
@@ -56,6 +56,11 @@ impl Search {
             indexed,
             unindexed,
         })
+    }
+
+    /// Whether nothing is looked for, so that nothing is found.
+    pub fn is_empty(&self) -> bool {
+        self.sku_prefix.is_none() && self.indexed.is_empty() && self.unindexed.is_empty()
     }
 
     /// The words in the language of a boolean full-text search; empty when there is none that the
@@ -107,16 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_word_or_too_many_is_refused() {
-        for text in [
-            "",
-            "  ",
-            "+-*\"()~<>@",
-            &"x".repeat(129),
-            "a b c d e f g h i j k",
-        ] {
-            assert_eq!(Search::parse(text), Err(InvalidSearch), "{text:?}");
+    fn what_has_no_word_finds_nothing_and_what_is_too_long_is_refused() {
+        for text in ["", "  ", "+-*\"()~<>@"] {
+            assert!(parse(text).is_empty(), "{text:?}");
         }
+        assert!(!parse("a").is_empty());
+        assert_eq!(Search::parse(&"x".repeat(129)), Err(InvalidSearch));
+        assert_eq!(parse("a b c d e f g h i j k").unindexed.len(), 10);
     }
 
     proptest! {

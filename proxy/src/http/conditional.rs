@@ -45,9 +45,11 @@ impl Call {
             (Some(known), None) => Ok(Condition::Revision(
                 tags(known).filter_map(revision_of).collect(),
             )),
-            _ => Err(Problem::new(
+            // It cannot be there and not be there.
+            (Some(_), Some("*")) => Ok(Condition::Revision(Vec::new())),
+            (_, Some(_)) => Err(Problem::new(
                 Kind::InvalidValue,
-                "a change takes either If-Match with entity tags or *, or If-None-Match with *",
+                "a change takes If-None-Match with nothing but *",
             )),
         }
     }

@@ -186,7 +186,7 @@ impl PaymentForm {
     /// The card, if it could be one.
     pub(super) fn checked(&self) -> Result<&str, Problem> {
         let card = self.card.trim();
-        if card.is_empty() || card.len() > 64 || card.chars().any(char::is_control) {
+        if card.is_empty() || card.chars().count() > 64 || card.chars().any(char::is_control) {
             return Err(Problem::new(
                 Kind::InvalidValue,
                 "'payment.card' must have 1 to 64 characters",

@@ -7,6 +7,10 @@ use serde::Deserialize;
 use super::conditional::changed;
 use super::{Answer, Call, Kind, Problem, no_content};
 use crate::catalogue::change::{self, Amendment, Change, Changed, Condition, Refusal};
+use crate::catalogue::product::{
+    CURRENCY, DESCRIPTION, MAX_BUYER_LIMIT, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS,
+    MAX_PRICE_MINOR, NAME,
+};
 use crate::catalogue::{Product, Sku};
 
 /// A product that is to be in the catalogue.
@@ -14,11 +18,19 @@ use crate::catalogue::{Product, Sku};
 #[serde(deny_unknown_fields)]
 pub struct NewProduct {
     sku: Sku,
+    #[schemars(length(max = MAX_NAME_CHARACTERS), extend("pattern" = NAME))]
     name: String,
     #[serde(default)]
+    #[schemars(length(max = MAX_DESCRIPTION_CHARACTERS), extend("pattern" = DESCRIPTION))]
     description: String,
+    /// The price of one unit, in minor units of the currency.
+    #[schemars(range(min = 0, max = MAX_PRICE_MINOR))]
     price_minor: i64,
+    /// ISO 4217, such as `GBP`.
+    #[schemars(extend("pattern" = CURRENCY, "examples" = ["GBP"]))]
     currency: String,
+    /// The most units that one buyer may have of it, for a drop.
+    #[schemars(range(min = 1, max = MAX_BUYER_LIMIT))]
     buyer_limit: Option<i64>,
 }
 
@@ -26,11 +38,19 @@ pub struct NewProduct {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductForm {
+    #[schemars(length(max = MAX_NAME_CHARACTERS), extend("pattern" = NAME))]
     name: String,
     #[serde(default)]
+    #[schemars(length(max = MAX_DESCRIPTION_CHARACTERS), extend("pattern" = DESCRIPTION))]
     description: String,
+    /// The price of one unit, in minor units of the currency.
+    #[schemars(range(min = 0, max = MAX_PRICE_MINOR))]
     price_minor: i64,
+    /// ISO 4217, such as `GBP`.
+    #[schemars(extend("pattern" = CURRENCY, "examples" = ["GBP"]))]
     currency: String,
+    /// The most units that one buyer may have of it, for a drop.
+    #[schemars(range(min = 1, max = MAX_BUYER_LIMIT))]
     buyer_limit: Option<i64>,
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::page::Limit;
 use super::{Answer, Call, Kind, Problem};
 use crate::app::App;
+use crate::catalogue::search::MAX_CHARACTERS;
 use crate::catalogue::{Entry, Product, Search, Sku};
 
 /// Which part of the catalogue is asked for.
@@ -16,6 +17,7 @@ pub struct ProductQuery {
     /// The list begins behind this SKU.
     after: Option<Sku>,
     /// Words that the name or the description has, or the beginning of a SKU.
+    #[schemars(length(max = MAX_CHARACTERS))]
     q: Option<String>,
 }
 
@@ -46,8 +48,12 @@ pub async fn list(call: Call) -> Answer {
     let limit = limit.get();
     // One more than asked for tells whether there is a next page.
     let catalogue = &call.app.catalogue;
-    let page = catalogue.page(search.as_ref(), after.as_ref(), limit + 1);
-    let mut products = page.await?;
+    let mut products = if search.as_ref().is_some_and(Search::is_empty) {
+        Vec::new()
+    } else {
+        let page = catalogue.page(search.as_ref(), after.as_ref(), limit + 1);
+        page.await?
+    };
     let more = products.len() > limit as usize;
     products.truncate(limit as usize);
     let next = products

@@ -362,8 +362,8 @@ pub fn operators() -> Vec<Bad> {
             "adjustment below nothing",
             adjust,
             adjustment("-1000000"),
-            400,
-            "invalid-value",
+            409,
+            "stock-out-of-range",
         ),
         bad(
             "adjustment by -2^63",

@@ -12,6 +12,7 @@ use crate::http::Kind;
 use crate::http::contract::{Content, Contract, SchemaOf};
 use crate::http::documentation::FileName;
 use crate::http::route::Route;
+use crate::http::stock_stream::EVENT_STREAM;
 
 const SCHEMAS: &str = "/components/schemas";
 
@@ -150,6 +151,10 @@ impl Schemas {
                         response["links"] = Value::Object(links);
                     }
                 }
+                // What a stream tells is no one text.
+                Content::Text(EVENT_STREAM) => {
+                    response["content"] = json!({ EVENT_STREAM: {} });
+                }
                 Content::Text(media_type) => {
                     response["content"] =
                         json!({ *media_type: { "schema": { "type": "string" } } });
@@ -211,7 +216,11 @@ fn headers(route: &Route, status: u16) -> Map<String, Value> {
 /// The headers by which an answer or a change is asked for on a condition.
 fn conditions(route: &Route) -> Vec<Value> {
     let condition = |name: &str, description: &str| {
-        let schema = json!({ "type": "string" });
+        let schema = if description.starts_with('*') {
+            json!({ "type": "string", "const": "*" })
+        } else {
+            json!({ "type": "string", "minLength": 1 })
+        };
         json!({ "name": name, "in": "header", "description": description, "schema": schema })
     };
     if route.reads() {

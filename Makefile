@@ -10,7 +10,7 @@ RETAIL ?= ../shared/data/online-retail.csv
 FAULTS ?= 52
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer simulate lint fuzz bench
+.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer test-contract simulate lint fuzz bench
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -49,6 +49,11 @@ test-matrix: build ## Fetch Redis 7.2 to 8, Valkey 8 and 9 and MySQL 9, and run 
 
 test-sanitizer: build ## Run the module's tests under valgrind
 	@CARGO=$(CARGO) tests/sanitizer/run
+
+test-contract: build ## Have Schemathesis compare the shop's answers with /openapi.json (SECONDS for each who asks, SEED)
+	schemathesis=$$(tests/contract/install) && \
+	HOLDFAST_SCHEMATHESIS=$$PWD/$$schemathesis HOLDFAST_CONTRACT_SECONDS=$(or $(SECONDS),60) HOLDFAST_CONTRACT_SEED=$(or $(SEED),1) \
+	$(CARGO) test --release -p holdfast-tests --test shop_contract -- --ignored --nocapture
 
 simulate: ## Simulate millions of steps among servers that fail (STEPS, SEEDS, SEED), and walk every interleaving
 	$(CARGO) run --release -p holdfast-simulation -- --steps $(or $(STEPS),10000000) --seeds $(or $(SEEDS),4) $(if $(SEED),--seed $(SEED))

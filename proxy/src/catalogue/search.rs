@@ -127,7 +127,6 @@ mod tests {
             let Ok(search) = Search::parse(&text) else { return Ok(()) };
             let bare = search.boolean_mode().replace(['+', '*', ' '], "");
             prop_assert!(bare.chars().all(|character| character.is_alphanumeric() || character == '_'));
-            prop_assert!(!search.indexed.is_empty() || !search.unindexed.is_empty());
         }
     }
 }

@@ -219,7 +219,7 @@ fn conditions(route: &Route) -> Vec<Value> {
         let schema = if description.starts_with('*') {
             json!({ "type": "string", "const": "*" })
         } else {
-            json!({ "type": "string", "minLength": 1 })
+            json!({ "type": "string" })
         };
         json!({ "name": name, "in": "header", "description": description, "schema": schema })
     };

@@ -1,0 +1,74 @@
+//! Whether the shop keeps the contract of /openapi.json: Schemathesis makes requests of the document, right and wrong ones,
+//! one by one and in sequences by its links, and compares every answer with it.
+//!
+//! `make test-contract` fetches Schemathesis and runs this; `HOLDFAST_CONTRACT_SECONDS` is how long each of the four who
+//! ask may take, and `HOLDFAST_CONTRACT_SEED` makes the same requests again.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use holdfast_tests::data;
+use holdfast_tests::stack::{Stack, StackOptions, environment_of};
+
+/// Those who ask: each may do something that the others may not.
+const WHO: [&str; 4] = ["nobody", "guest", "customer", "operator"];
+
+fn setting(name: &str, default: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+/// A shop of which Schemathesis may break what it can.
+fn start() -> Result<Stack> {
+    let settings = [
+        // Else whoever watches the stock is told for an hour.
+        ("HOLDFAST_STREAM__LIFETIME_MS", "200"),
+    ];
+    Stack::start(StackOptions {
+        kafka: false,
+        environment: environment_of(&settings),
+        ..StackOptions::default()
+    })
+}
+
+/// What Schemathesis found as one of [`WHO`]; nothing when all is as the document says.
+fn look(schemathesis: &str, stack: &Stack, who: &str) -> Result<Option<String>> {
+    let folder = data::checkout().join("tests/contract");
+    let work = tempfile::tempdir()?;
+    let run = Command::new(schemathesis)
+        .args(["--no-color", "--config-file"])
+        .arg(folder.join("schemathesis.toml"))
+        .args(["run", &format!("{}/openapi.json", stack.proxy.url())])
+        .args(["--checks", "all", "--continue-on-failure"])
+        .args(["--generation-database", "none"])
+        .args(["--seed", &setting("HOLDFAST_CONTRACT_SEED", "1")])
+        .args(["--max-time", &setting("HOLDFAST_CONTRACT_SECONDS", "60")])
+        .current_dir(work.path())
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .env("PYTHONPATH", &folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("API", stack.proxy.url())
+        .env("WHO", who)
+        .env("OPERATOR_TOKEN", stack.proxy.operator_token())
+        .output()
+        .context("Schemathesis, which tests/contract/install fetches")?;
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    println!("-- as {who}\n{told}");
+    ensure!(
+        told.contains("Test cases:"),
+        "it did not come to test anything: {told}"
+    );
+    Ok((!run.status.success()).then_some(told))
+}
+
+#[test]
+#[ignore = "needs Schemathesis: make test-contract"]
+fn every_answer_is_as_the_document_says() -> Result<()> {
+    let schemathesis = setting("HOLDFAST_SCHEMATHESIS", "schemathesis");
+    let stack = start()?;
+    let mut found = Vec::new();
+    for who in WHO {
+        found.extend(look(&schemathesis, &stack, who)?);
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}

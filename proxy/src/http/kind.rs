@@ -129,7 +129,7 @@ impl Kind {
     pub fn may_pass(self) -> bool {
         matches!(
             self,
-            Kind::Overloaded | Kind::Unavailable | Kind::RequestInFlight
+            Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable | Kind::RequestInFlight
         )
     }
 

@@ -18,6 +18,8 @@ use crate::config;
 
 /// How long a broker may take to say something.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// After so long it is asked again.
+const ASKED_AGAIN: Duration = Duration::from_millis(100);
 
 /// A reader of the topic. Its calls block.
 pub struct Topic {
@@ -68,13 +70,29 @@ impl Topic {
 
     /// Where each partition ends now.
     pub fn ends(&self) -> Result<Ends, Error> {
-        let ends = self.partitions.iter().map(|partition| {
-            let (_, end) = self
-                .consumer
-                .fetch_watermarks(&self.name, *partition, PATIENCE)?;
-            Ok((*partition, end))
-        });
+        let ends = self
+            .partitions
+            .iter()
+            .map(|partition| Ok((*partition, self.end(*partition)?)));
         Ok(Ends(ends.collect::<Result<_, KafkaError>>()?))
+    }
+
+    /// Where one partition ends now. A broker that has just come up says for a moment that nobody
+    /// leads it.
+    fn end(&self, partition: i32) -> Result<i64, KafkaError> {
+        let asked = Instant::now();
+        loop {
+            match self
+                .consumer
+                .fetch_watermarks(&self.name, partition, PATIENCE)
+            {
+                Ok((_, end)) => return Ok(end),
+                Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+                )) if asked.elapsed() < PATIENCE => std::thread::sleep(ASKED_AGAIN),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Adds all events up to `last` to the evidence; those from `early` on are late.

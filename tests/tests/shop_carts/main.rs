@@ -32,6 +32,7 @@ fn start() -> Result<Stack> {
     ];
     Stack::start(StackOptions {
         kafka: false,
+        redis_user: true,
         catalogue: Some(catalogue_of(&["LAMP", "VASE", "BOWL", "FAD", "PRICED"])?),
         environment: environment_of(&settings),
         ..StackOptions::default()

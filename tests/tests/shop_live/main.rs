@@ -3,6 +3,7 @@
 
 mod crowd;
 mod heard;
+mod http2;
 mod servers;
 mod short;
 mod stream;
@@ -27,9 +28,10 @@ static STACK: LazyLock<RwLock<Stack>> = LazyLock::new(|| RwLock::new(start().exp
 fn start() -> Result<Stack> {
     Stack::start(StackOptions {
         kafka: false,
+        redis_user: true,
         catalogue: Some(catalogue_of(&[
-            "LAMP", "VASE", "BOWL", "CROWD", "AWAY", "CUT", "X-0", "X-1", "X-2", "X-3", "X-4",
-            "X-5", "X-6", "X-7",
+            "LAMP", "VASE", "BOWL", "CROWD", "AWAY", "CUT", "H2", "X-0", "X-1", "X-2", "X-3",
+            "X-4", "X-5", "X-6", "X-7",
         ])?),
         environment: environment_of(&[("HOLDFAST_STREAM__HEARTBEAT_MS", "200")]),
         ..StackOptions::default()

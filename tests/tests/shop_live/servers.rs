@@ -40,6 +40,7 @@ async fn while_redis_is_away_watchers_stay_and_then_get_the_newest() -> Result<(
         assert_eq!(heard.next().await?, Some(Block::Heartbeat));
     }
     stack.redis.start_again()?;
+    stack.redis.admit_proxy()?;
     wait::until_async("the stock to be set", PATIENCE, || async {
         Ok(shop(&stack).set_stock("AWAY", 61).await.ok())
     })

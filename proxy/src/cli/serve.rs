@@ -1,9 +1,11 @@
 //! `holdfast serve`
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,8 +37,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let app = assemble(config, &stop)?;
     refuse_eviction_of_stock(&app.gateway).await?;
     let router = Router::new().context("the route table contradicts itself")?;
-    let admin_listener = listen(app.config.admin.listen).context("admin.listen")?;
-    let listener = listen(app.config.http.listen).context("http.listen")?;
+    let send_timeout = Duration::from_millis(app.config.http.send_timeout_ms);
+    let admin_listener = listen(app.config.admin.listen, send_timeout).context("admin.listen")?;
+    let listener = listen(app.config.http.listen, send_timeout).context("http.listen")?;
     if app.config.http.plain_http_cookies {
         tracing::warn!(
             "development mode: http.plain_http_cookies is set, so sessions are not kept from who listens"
@@ -179,13 +182,17 @@ async fn refuse_eviction_of_stock(gateway: &Gateway) -> anyhow::Result<()> {
     }
 }
 
-fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens. A client that acknowledges nothing of what it is sent for `send_timeout` loses its
+/// connection, which each inherits from the listener: nobody may take part of an answer and keep its
+/// place for ever.
+fn listen(address: SocketAddr, send_timeout: Duration) -> anyhow::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    SockRef::from(&socket).set_tcp_user_timeout(Some(send_timeout))?;
     socket
         .bind(address)
         .with_context(|| format!("cannot listen on {address}"))?;

@@ -11,6 +11,7 @@ impl Config {
         let positive: &[(&'static str, u64)] = &[
             ("http.request_timeout_ms", self.http.request_timeout_ms),
             ("http.body_timeout_ms", self.http.body_timeout_ms),
+            ("http.send_timeout_ms", self.http.send_timeout_ms),
             ("http.max_body_bytes", self.http.max_body_bytes),
             ("redis.timeout_ms", self.redis.timeout_ms),
             ("redis.breaker_failures", self.redis.breaker_failures.into()),

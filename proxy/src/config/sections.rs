@@ -18,6 +18,8 @@ pub struct Http {
     pub request_timeout_ms: u64,
     /// How long a client may take to send its body, ms; shorter than `request_timeout_ms`.
     pub body_timeout_ms: u64,
+    /// A client that acknowledges nothing of what it is sent for so long is cut off, ms.
+    pub send_timeout_ms: u64,
     /// The longest body accepted, bytes.
     pub max_body_bytes: u64,
     /// How long open requests may go on after SIGTERM, ms.
@@ -38,6 +40,7 @@ impl Default for Http {
             listen: ([127, 0, 0, 1], 8080).into(),
             request_timeout_ms: 10_000,
             body_timeout_ms: 5_000,
+            send_timeout_ms: 30_000,
             max_body_bytes: 1 << 20,
             drain_timeout_ms: 10_000,
             max_concurrent_requests: 10_000,

@@ -6,6 +6,7 @@ mod heard;
 mod http2;
 mod servers;
 mod short;
+mod stalled;
 mod stream;
 
 use std::sync::LazyLock;

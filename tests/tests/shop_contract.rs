@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use holdfast_tests::data;
+use holdfast_tests::data::{self, Home};
 use holdfast_tests::stack::{Stack, StackOptions, environment_of};
 
 /// Those who ask: each may do something that the others may not.
@@ -19,9 +19,17 @@ fn setting(name: &str, default: &str) -> String {
 
 /// A shop of which Schemathesis may break what it can.
 fn start() -> Result<Stack> {
+    let key_file = Home::for_test("jwt")?.path("key");
+    std::fs::write(&key_file, "0123456789abcdef0123456789abcdef")?;
     let settings = [
+        (
+            "HOLDFAST_JWT__KEY_FILE",
+            key_file.to_str().context("the path is not UTF-8")?,
+        ),
         // Else whoever watches the stock is told for an hour.
         ("HOLDFAST_STREAM__LIFETIME_MS", "200"),
+        // Everybody comes from one address, and logs in with passwords that are made up.
+        ("HOLDFAST_AUTH__ADDRESS_ATTEMPTS", "1000000"),
     ];
     Stack::start(StackOptions {
         kafka: false,

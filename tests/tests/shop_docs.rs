@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use holdfast_tests::stack::{Stack, StackOptions};
-use holdfast_tests::{data, wait};
+use holdfast_tests::data::{self, Home};
+use holdfast_tests::stack::{Stack, StackOptions, environment_of};
+use holdfast_tests::wait;
 
 /// The languages of a journey: how its blocks are marked, the file of the client, and who runs it.
 const LANGUAGES: [(&str, &str, &str); 3] = [
@@ -22,8 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 static STACK: LazyLock<Stack> = LazyLock::new(|| start().expect("a shop"));
 
 fn start() -> Result<Stack> {
+    let key_file = Home::for_test("jwt")?.path("key");
+    std::fs::write(&key_file, "0123456789abcdef0123456789abcdef")?;
+    let key_file = key_file.to_str().context("the path is not UTF-8")?;
     Stack::start(StackOptions {
         kafka: false,
+        environment: environment_of(&[("HOLDFAST_JWT__KEY_FILE", key_file)]),
         ..StackOptions::default()
     })
 }
@@ -132,7 +137,7 @@ fn page() -> Result<String> {
 #[test]
 fn every_journey_prints_what_the_page_says() -> Result<()> {
     let journeys = Journeys::of(&page()?)?;
-    ensure!(journeys.journeys.len() >= 5, "there are more journeys");
+    ensure!(journeys.journeys.len() >= 7, "there are more journeys");
     let complaints = journeys.complaints()?;
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n\n"));
     Ok(())

@@ -28,6 +28,8 @@ pub mod products;
 pub mod route;
 pub mod router;
 pub mod routes;
+#[cfg(test)]
+mod security_page;
 pub mod server;
 pub mod sessions;
 pub mod stock;

@@ -7,17 +7,23 @@ use hyper::http::request::Parts;
 
 use super::{Kind, Problem};
 
-/// Refuses what changes something and was sent by a page of another origin. Who shows an
-/// `Authorization` header has a script of its own, which no other site can make.
+/// Refuses what changes something and was sent by a page of another origin. Who shows a bearer
+/// token has a script of its own, which no other site can make.
 pub fn refuse(head: &Parts) -> Result<(), Problem> {
-    let shown_by_script = head.headers.contains_key(AUTHORIZATION);
-    if head.method.is_safe() || shown_by_script || !is_cross_origin(head) {
+    if head.method.is_safe() || has_bearer(head) || !is_cross_origin(head) {
         return Ok(());
     }
     Err(Problem::new(
         Kind::Forbidden,
         "a page of another origin may not do this with a shopper's cookie; send a bearer token",
     ))
+}
+
+/// Browsers send a password of HTTP's own (`Basic`) unasked, as they do cookies.
+fn has_bearer(head: &Parts) -> bool {
+    let scheme = head.headers.get(AUTHORIZATION);
+    let scheme = scheme.and_then(|value| value.as_bytes().get(..7));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
 }
 
 fn is_cross_origin(head: &Parts) -> bool {
@@ -66,6 +72,9 @@ mod tests {
             let mut with_token = headers.to_vec();
             with_token.push(("authorization", "Bearer x"));
             assert!(!is_refused(Method::POST, &with_token), "{headers:?}");
+            let mut with_password = headers.to_vec();
+            with_password.push(("authorization", "Basic eDp5"));
+            assert!(is_refused(Method::POST, &with_password), "{headers:?}");
         }
     }
 

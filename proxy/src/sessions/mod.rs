@@ -122,7 +122,12 @@ impl Sessions {
             first_ms: touched.idle_ms.unsigned_abs(),
             absolute_ms: touched.absolute_ms.unsigned_abs(),
         };
-        if let Err(error) = self.gateway.start_session(id, &lost).await {
+        // The index is lost with the session.
+        let begun = match self.remember_again(&copy, id).await {
+            Ok(()) => self.gateway.start_session(id, &lost).await,
+            failed => failed,
+        };
+        if let Err(error) = begun {
             tracing::debug!(%error, "a lost session was not begun again");
             return None;
         }

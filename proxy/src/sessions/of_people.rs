@@ -7,6 +7,7 @@
 use futures::future::try_join_all;
 use uuid::Uuid;
 
+use super::copy::SessionCopy;
 use super::{Error, SessionToken, Sessions};
 use crate::gateway::sessions::{NewSession, SessionFacts};
 use crate::gateway::{self, Gateway};
@@ -176,6 +177,18 @@ impl Sessions {
         // Who listed the sessions meanwhile has struck it out as one that is gone.
         if self.remember(*owner, &token.id).await? {
             self.end_excess(*owner).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes a session that begins again; guests' are not noted.
+    pub(super) async fn remember_again(
+        &self,
+        copy: &SessionCopy,
+        id: &str,
+    ) -> Result<(), gateway::Error> {
+        if copy.roles != GUEST {
+            self.remember(copy.user, id).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! "The index of a user's sessions grows for ever, because expired ones stay in it."
+//! "The index of a user's sessions grows for ever, because expired ones stay in it", or lacks one that lives.
 
 use std::time::Duration;
 
@@ -55,5 +55,23 @@ async fn index_forgets_who_was_idle_for_too_long() -> Result<()> {
     assert_eq!(ids, [here.session_id()]);
     let members: Vec<String> = redis()?.zrange(index_key(user_id), 0, -1)?;
     assert_eq!(members, [here.session_id()]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn index_has_a_session_again_that_redis_had_lost() -> Result<()> {
+    shop().register("lost@example.com").await?;
+    let user = shop().log_in("lost@example.com").await?;
+    let user_id = user.session()["owner"].as_str().context("an owner")?;
+    let lost = [session_key(user.session_id()), index_key(user_id)];
+    let _: i64 = redis()?.del(&lost)?;
+    let list = user.get("/v1/users/me/sessions").await?;
+    assert_eq!(
+        list.body["sessions"][0]["session_id"],
+        user.session_id(),
+        "{list:?}"
+    );
+    let members: Vec<String> = redis()?.zrange(index_key(user_id), 0, -1)?;
+    assert_eq!(members, [user.session_id()]);
     Ok(())
 }

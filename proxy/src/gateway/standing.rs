@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use super::{Error, Gateway};
 use crate::breaker::{Breaker, Limits, Outcome};
-use crate::config;
+use crate::config::{self, WithoutRedis};
 use crate::telemetry::Metrics;
+
+/// More often than a breaker opens.
+const NEVER: u64 = u64::MAX;
 
 /// What is known of Redis, shared by all clones of a gateway.
 #[derive(Debug)]
@@ -26,8 +29,14 @@ pub(super) struct Standing {
 
 impl Gateway {
     /// This gateway behind a circuit breaker. Somebody has to try whether Redis is back, see
-    /// [`crate::reconcile::returning`].
-    pub fn guarded(self, config: &config::Redis, metrics: &Metrics) -> Self {
+    /// [`crate::reconcile::returning`]. Where orders are taken without Redis, others may have been
+    /// taken before this process began, so that its counts are compared first.
+    pub fn guarded(
+        self,
+        config: &config::Redis,
+        without_redis: WithoutRedis,
+        metrics: &Metrics,
+    ) -> Self {
         let limits = Limits {
             failures: config.breaker_failures,
             open_for: Duration::from_millis(config.breaker_open_ms),
@@ -35,7 +44,10 @@ impl Gateway {
         let standing = Standing {
             breaker: Breaker::new("redis", limits, metrics.redis_breaker_open.clone()),
             has_answered: AtomicBool::new(false),
-            compared_after: AtomicU64::new(0),
+            compared_after: AtomicU64::new(match without_redis {
+                WithoutRedis::Refuse => 0,
+                WithoutRedis::Database => NEVER,
+            }),
         };
         Self {
             standing: Some(Arc::new(standing)),
@@ -125,7 +137,7 @@ mod tests {
     use super::*;
 
     /// A gateway to where nothing listens.
-    fn gateway() -> Gateway {
+    fn gateway(without_redis: WithoutRedis) -> Gateway {
         let settings = serde_json::json!({
             "url": "redis://127.0.0.1:1",
             "breaker_failures": 3,
@@ -133,12 +145,12 @@ mod tests {
         });
         let redis: config::Redis = serde_json::from_value(settings).expect("settings");
         let gateway = Gateway::open(&redis).expect("a URL");
-        gateway.guarded(&redis, &Metrics::new())
+        gateway.guarded(&redis, without_redis, &Metrics::new())
     }
 
     #[tokio::test]
     async fn a_redis_that_is_not_reached_is_left_alone_and_sells_again_when_it_was_compared() {
-        let gateway = gateway();
+        let gateway = gateway(WithoutRedis::Refuse);
         assert!(gateway.sells() && !gateway.is_away());
         for _ in 0..3 {
             let failed = gateway.is_ready().await;
@@ -158,6 +170,15 @@ mod tests {
         gateway.note_compared(opening - 1);
         assert!(!gateway.sells(), "compared before it was given up");
         gateway.note_compared(opening);
+        assert!(gateway.sells());
+    }
+
+    #[tokio::test]
+    async fn where_orders_are_taken_without_redis_its_counts_are_compared_before_they_are_sold_by()
+    {
+        let gateway = gateway(WithoutRedis::Database);
+        assert!(!gateway.is_away() && !gateway.sells());
+        gateway.note_compared(gateway.openings());
         assert!(gateway.sells());
     }
 }

@@ -8,6 +8,7 @@ use super::{Answer, Call, Kind, Problem};
 use crate::app::App;
 use crate::catalogue::search::MAX_CHARACTERS;
 use crate::catalogue::{Entry, Product, Search, Sku};
+use crate::gateway;
 
 /// Which part of the catalogue is asked for.
 #[derive(Deserialize, JsonSchema)]
@@ -85,7 +86,9 @@ pub async fn get(call: Call) -> Answer {
 async fn with_availability(app: &App, products: Vec<Product>) -> Vec<Listed> {
     let skus: Vec<&Sku> = products.iter().map(|product| &product.sku).collect();
     let stocks = app.gateway.stocks(&skus).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "products are shown without availability");
+        if !matches!(error, gateway::Error::Away) {
+            tracing::warn!(%error, "products are shown without availability");
+        }
         Vec::new()
     });
     let available = stocks

@@ -73,7 +73,7 @@ impl Runner {
             .await;
         let reservation = match reserved {
             Ok(reservation) => reservation,
-            Err(error) => return saga.unclear("reserve", error),
+            Err(error) => return saga.unclear_in_redis("reserve", &error),
         };
         saga.lines = reservation.lines;
         match reservation.word {
@@ -117,7 +117,7 @@ impl Runner {
         match prepared {
             Ok(lines) if lines.iter().all(|line| line.word == Word::Prepared) => Input::Done,
             Ok(_) => Input::Short,
-            Err(error) => saga.unclear("prepare", error),
+            Err(error) => saga.unclear_in_redis("prepare", &error),
         }
     }
 
@@ -178,7 +178,7 @@ impl Runner {
                 }
                 Input::Done
             }
-            Err(error) => saga.unclear("confirm", error),
+            Err(error) => saga.unclear_in_redis("confirm", &error),
         }
     }
 
@@ -212,8 +212,10 @@ impl Runner {
             return Input::Done;
         }
         let holds = saga.order.holds();
-        let released = self.gateway.release_all(saga.order.id, &holds).await;
-        saga.done_or_unclear("release", released)
+        match self.gateway.release_all(saga.order.id, &holds).await {
+            Ok(_) => Input::Done,
+            Err(error) => saga.unclear_in_redis("release", &error),
+        }
     }
 
     async fn cancel_sold(&self, saga: &Saga, reason: Reason) -> Input {

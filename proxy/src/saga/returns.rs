@@ -14,7 +14,7 @@ impl Runner {
     /// `INV.RETURN` on every line, and written down.
     pub(super) async fn take_back(&self, saga: &Saga) -> Input {
         if let Err(error) = self.return_lines(&saga.order).await {
-            return saga.unclear("return", error);
+            return saga.unclear_in_redis("return", &error);
         }
         let acknowledged = self.store.acknowledge_return(saga.order.id).await;
         saga.done_or_unclear("acknowledge the return", acknowledged)

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::machine::{Input, Reason};
 use super::runner::Ending;
+use crate::gateway;
 use crate::gateway::inventory::Outcome;
 use crate::orders::{Author, Order};
 use crate::store::allowance::NotAllowed;
@@ -76,6 +77,14 @@ impl Saga {
         match done {
             Ok(_) => Input::Done,
             Err(error) => self.unclear(step, error),
+        }
+    }
+
+    /// The input after a call to Redis failed. That it is away the log knows already.
+    pub fn unclear_in_redis(&self, step: &str, error: &gateway::Error) -> Input {
+        match error {
+            gateway::Error::Away => Input::Unclear,
+            error => self.unclear(step, error),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A shop whose Redis is away: what goes on without it, what is refused at once, and how it comes back.
 
 mod orders;
+mod routes;
 mod sessions;
 mod table;
 

@@ -158,7 +158,9 @@ async fn finish(app: &App, key: ScopedKey<'_>, marker: &Marker, answer: Answer) 
 }
 
 fn logged(finished: Result<(), gateway::Error>, response: Response<Body>) -> Answer {
-    if let Err(error) = finished {
+    if let Err(error) = finished
+        && !matches!(error, gateway::Error::Away)
+    {
         tracing::warn!(%error, "what became of a request with an Idempotency-Key is not remembered");
     }
     Ok(response)

@@ -84,7 +84,7 @@ async fn check(app: &App, sku: &Sku, quantity: i64) -> Result<(), Problem> {
         );
         return Err(Problem::new(Kind::InvalidValue, detail));
     }
-    match app.store.product(sku).await? {
+    match app.catalogue.product(sku).await? {
         Some(_) => Ok(()),
         None => Err(Problem::new(
             Kind::NotFound,
@@ -103,7 +103,7 @@ fn full() -> Problem {
 async fn show(app: &App, owner: Uuid) -> Answer {
     let entries = app.gateway.cart(owner).await?;
     let skus: Vec<&Sku> = entries.iter().map(|(sku, _)| sku).collect();
-    let products = app.store.products(&skus).await?;
+    let products = app.catalogue.products(&skus).await?;
     let stocks = app.gateway.stocks(&skus).await?;
     let available: BTreeMap<Sku, i64> = skus
         .into_iter()

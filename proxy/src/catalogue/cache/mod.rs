@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
+
 use super::{Entry, Product, Search, Sku};
 use crate::config;
 use crate::gateway::Gateway;
@@ -25,6 +27,9 @@ use crate::telemetry::reading::Layer;
 use early::is_due;
 use local::{Found, Local, Reading};
 use untold::Untold;
+
+/// Products of one caller that are looked for at once, where many are.
+const AT_ONCE: usize = 16;
 
 /// The catalogue. Cheap to clone.
 #[derive(Clone)]
@@ -98,6 +103,19 @@ impl Catalogue {
     /// As [`Catalogue::entry`].
     pub async fn product(&self, sku: &Sku) -> Result<Option<Product>, Arc<store::Error>> {
         Ok(self.entry(sku).await?.and_then(Entry::sold))
+    }
+
+    /// Those of `skus` that are sold, in the order asked.
+    ///
+    /// # Errors
+    /// As [`Catalogue::entry`].
+    pub async fn products(&self, skus: &[&Sku]) -> Result<Vec<Product>, Arc<store::Error>> {
+        let mut found = Vec::with_capacity(skus.len());
+        for skus in skus.chunks(AT_ONCE) {
+            let asked: Vec<_> = skus.iter().map(|sku| self.product(sku)).collect();
+            found.extend(try_join_all(asked).await?.into_iter().flatten());
+        }
+        Ok(found)
     }
 
     /// At most `limit` products that are sold, in the order of their SKUs, beginning behind

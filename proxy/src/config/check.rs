@@ -99,6 +99,11 @@ impl Config {
             "must be longer than recovery.lease_ms",
         )?;
         ensure(
+            self.catalogue.local_ttl_ms <= self.catalogue.redis_ttl_ms,
+            "catalogue.local_ttl_ms",
+            "must not be longer than catalogue.redis_ttl_ms",
+        )?;
+        ensure(
             self.session.idle_ms <= self.session.absolute_ms,
             "session.idle_ms",
             "must not be longer than session.absolute_ms",
@@ -201,6 +206,14 @@ mod tests {
         );
         let short = refused(|config| config.cart.ttl_ms = config.session.absolute_ms);
         assert!(short.starts_with("cart.ttl_ms: must be longer"), "{short}");
+        let upside_down = refused(|config| config.catalogue.local_ttl_ms = 300_001);
+        assert!(
+            upside_down.starts_with("catalogue.local_ttl_ms: "),
+            "{upside_down}"
+        );
+        let replica = Some(Secret("http://127.0.0.1".into()));
+        let replica = refused(|config| config.mysql.replica_url = replica.clone());
+        assert!(replica.starts_with("mysql.replica_url: "), "{replica}");
         let no_url = refused(|config| config.redis.url = Secret("http://127.0.0.1".into()));
         assert!(no_url.starts_with("redis.url: "), "{no_url}");
         let other = refused(|config| config.mysql.url = Secret("postgres://127.0.0.1/shop".into()));

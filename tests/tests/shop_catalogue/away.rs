@@ -8,7 +8,7 @@ async fn without_redis_the_catalogue_is_served_and_changes_are_told_when_it_is_b
     let stack = Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(&["AWAY-1", "AWAY-2"])?),
-        environment: vec![("HOLDFAST_CATALOGUE__LOCAL_TTL_MS".into(), "1000".into())],
+        environment: environment_of(&[("HOLDFAST_CATALOGUE__LOCAL_TTL_MS", "1000")]),
         ..StackOptions::default()
     })?;
     let Ok(redis) = stack.redis.server() else {
@@ -16,7 +16,7 @@ async fn without_redis_the_catalogue_is_served_and_changes_are_told_when_it_is_b
     };
     let other = stack.another_proxy()?;
     // The sleeper keeps what it has for long, so that only the word can end it.
-    let sleeper = stack.another_proxy_with(&[("HOLDFAST_CATALOGUE__LOCAL_TTL_MS", LONG_MS)])?;
+    let sleeper = stack.another_proxy_with(&KEPT_FOR_LONG)?;
     until_named(&sleeper, "AWAY-1", Some("Thing")).await?;
     redis.kill()?;
     for path in ["/v1/products/AWAY-2", "/v1/products?q=thing"] {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use holdfast_tests::proxy::Proxy;
 use holdfast_tests::shop::{Reply, Shop, send};
-use holdfast_tests::stack::{Stack, StackOptions, catalogue_of};
+use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -20,16 +20,19 @@ use serde_json::{Value, json};
 static STACK: LazyLock<Stack> = LazyLock::new(|| start().expect("a shop"));
 
 /// How long a change may take to be seen everywhere. What is kept in a process would last for
-/// [`LONG_MS`], so whoever sees the change earlier was told of it.
+/// ten minutes, so whoever sees the change earlier was told of it.
 const AT_ONCE: Duration = Duration::from_secs(10);
-const LONG_MS: &str = "600000";
+const KEPT_FOR_LONG: [(&str, &str); 2] = [
+    ("HOLDFAST_CATALOGUE__LOCAL_TTL_MS", "600000"),
+    ("HOLDFAST_CATALOGUE__REDIS_TTL_MS", "86400000"),
+];
 
 fn start() -> Result<Stack> {
     let skus = ["HEARD-1", "FLIGHT-1", "STALE-1", "TAGS-1", "TAGS-2"];
     Stack::start(StackOptions {
         kafka: false,
         catalogue: Some(catalogue_of(&skus)?),
-        environment: vec![("HOLDFAST_CATALOGUE__LOCAL_TTL_MS".into(), LONG_MS.into())],
+        environment: environment_of(&KEPT_FOR_LONG),
         ..StackOptions::default()
     })
 }

@@ -10,16 +10,19 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::idempotency::mismatch;
+use super::moment::Moment;
 use super::order_answers::{cannot_cancel, not_allowed, tell, tell_again};
 use super::page::Limit;
 use super::{Answer as HttpAnswer, Body, Call, Kind, Problem, json};
 use crate::catalogue::Sku;
 use crate::orders::{
-    Actor, Item, MAX_LINES, Order, Priced, Reason, RequestError, Status, gather, price,
+    Actor, Author, Item, MAX_LINES, Order, Priced, Reason, RequestError, Status, Step, gather,
+    price,
 };
 use crate::saga::machine::Answer;
 use crate::saga::runner::{Ending, Purchase};
 use crate::store::committer::IdempotencyKey;
+use crate::store::order_search::OrderSearch;
 
 /// One that is not a space, among what is no control character.
 const CARD: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
@@ -70,6 +73,12 @@ pub struct OrderForm {
 pub struct OrderQuery {
     #[serde(default)]
     limit: Limit,
+    /// Those that are so far.
+    status: Option<Status>,
+    /// Those that were placed then or later.
+    from: Option<Moment>,
+    /// Those that were placed earlier than then.
+    to: Option<Moment>,
     /// The list begins behind this order.
     before: Option<Uuid>,
 }
@@ -81,6 +90,13 @@ pub struct OrderPage {
     orders: Vec<Order>,
     /// The `before` of the next part; null at the end.
     next: Option<Uuid>,
+}
+
+/// What became of an order, step by step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OrderEvents {
+    /// The oldest first.
+    events: Vec<Step>,
 }
 
 /// `POST /v1/orders`
@@ -124,16 +140,20 @@ pub async fn place(mut call: Call) -> HttpAnswer {
     tell(&call, order, ending).await
 }
 
-/// `GET /v1/orders?limit&before`
+/// `GET /v1/orders?status&from&to&before&limit`
 pub async fn list(call: Call) -> HttpAnswer {
     let owner = call.identity().await?.owner;
-    let OrderQuery { limit, before } = call.asked()?;
-    let limit = limit.get() as usize;
-    // One more than asked for tells whether there is a next page.
-    let store = &call.app.store;
-    let mut orders = store.orders_of(owner, before, limit as u32 + 1).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
+    let query: OrderQuery = call.asked()?;
+    let search = OrderSearch {
+        user_id: Some(owner),
+        status: query.status,
+        from: query.from.map(Moment::get),
+        to: query.to.map(Moment::get),
+        before: query.before,
+        sku: None,
+    };
+    let found = call.app.store.find_orders(&search, query.limit.get());
+    let (orders, more) = found.await?;
     let next = orders.last().filter(|_| more).map(|order| order.id);
     json(StatusCode::OK, &OrderPage { orders, next })
 }
@@ -143,24 +163,38 @@ pub async fn get(call: Call) -> HttpAnswer {
     json(StatusCode::OK, &own_order(&call).await?)
 }
 
+/// `GET /v1/orders/{order_id}/events`
+pub async fn events(call: Call) -> HttpAnswer {
+    let order = own_order(&call).await?;
+    let history = call.app.store.order_history(order.id).await?;
+    let events = history.into_iter().map(Step::for_its_shopper).collect();
+    json(StatusCode::OK, &OrderEvents { events })
+}
+
 /// `POST /v1/orders/{order_id}/cancel`
 pub async fn cancel(call: Call) -> HttpAnswer {
     let order = own_order(&call).await?;
+    let (reason, shopper) = (Reason::CancelledByShopper, Actor::Shopper.into());
+    call_off(&call, &order, reason, shopper).await?;
+    json(StatusCode::OK, &own_order(&call).await?)
+}
+
+/// Has an order cancelled, unless it came to nothing already.
+pub(super) async fn call_off(
+    call: &Call,
+    order: &Order,
+    reason: Reason,
+    canceller: Author,
+) -> Result<(), Problem> {
     match order.status {
-        Status::Cancelled | Status::Expired | Status::Refunded => {
-            return json(StatusCode::OK, &order);
-        }
-        Status::Parked => return Err(cannot_cancel(&order)),
+        Status::Cancelled | Status::Expired | Status::Refunded => return Ok(()),
+        Status::Parked => return Err(cannot_cancel(order)),
         Status::Pending | Status::Paid | Status::Confirmed => {}
     }
-    let ending = call.app.sagas.cancel(
-        order.clone(),
-        Reason::CancelledByShopper,
-        Actor::Shopper.into(),
-    );
-    match wait_for(&call, ending).await.answer {
-        Answer::Refused(_) => json(StatusCode::OK, &own_order(&call).await?),
-        Answer::TooLate => Err(cannot_cancel(&order)),
+    let ending = call.app.sagas.cancel(order.clone(), reason, canceller);
+    match wait_for(call, ending).await.answer {
+        Answer::Refused(_) => Ok(()),
+        Answer::TooLate => Err(cannot_cancel(order)),
         Answer::Confirmed | Answer::Pending => Err(Problem::new(
             Kind::Unavailable,
             format!(

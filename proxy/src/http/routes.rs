@@ -4,7 +4,7 @@ use super::Kind;
 use super::carts::{self, Quantity};
 use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
 use super::me::{self, Me, PasswordChange, SessionList};
-use super::orders::{self, OrderForm, OrderPage, OrderQuery};
+use super::orders::{self, OrderEvents, OrderForm, OrderPage, OrderQuery};
 use super::product_changes::{self, NewProduct, ProductForm};
 use super::products::{self, Listed, ProductPage, ProductQuery};
 use super::route::Access::{Admin, Anyone, Customer, Session, Support};
@@ -14,6 +14,7 @@ use super::sessions::{
 };
 use super::stock::{self, Change, Count, ShortQuery};
 use super::stock_stream::{self, EVENT_STREAM};
+use super::support::{self, CancellationForm, OrderFile, SupportPage, SupportQuery};
 use super::tokens::{self, AccessToken};
 use super::users::{self, Account, Registration};
 use super::{documentation, webhooks};
@@ -31,6 +32,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(catalogue());
     routes.extend(cart());
     routes.extend(orders());
+    routes.extend(support());
     routes.extend(holds());
     routes.extend(stock());
     routes.extend(others());
@@ -203,7 +205,7 @@ const NOT_SOLD: &[Kind] = &[
 ];
 
 /// What can be asked about an order that was placed.
-const OF_AN_ORDER: &[&str] = &["getOrder", "cancelOrder"];
+const OF_AN_ORDER: &[&str] = &["getOrder", "listOrderEvents", "cancelOrder"];
 
 fn orders() -> Vec<Route> {
     vec![
@@ -228,12 +230,37 @@ fn orders() -> Vec<Route> {
             .called("getOrder")
             .says("Shows an order of who asks.")
             .answers::<Order>(200),
+        get("/v1/orders/{order_id}/events", Session, orders::events)
+            .called("listOrderEvents")
+            .says("Tells what became of an order of who asks, step by step.")
+            .answers::<OrderEvents>(200),
         post("/v1/orders/{order_id}/cancel", Session, orders::cancel)
             .called("cancelOrder")
             .says("Calls an order off, and gives its money back.")
             .answers::<Order>(200)
             .refuses(&[Kind::CannotCancel])
             .done_once(),
+    ]
+}
+
+fn support() -> Vec<Route> {
+    vec![
+        get("/v1/admin/orders", Support, support::list)
+            .called("findOrders")
+            .says("Finds orders of all buyers, the newest first.")
+            .asks::<SupportQuery>()
+            .answers::<SupportPage>(200)
+            .leads_to(&["getOrderFile"], "order_id", "/orders/0/order_id"),
+        get("/v1/admin/orders/{order_id}", Support, support::get)
+            .called("getOrderFile")
+            .says("Shows all that is known of an order.")
+            .answers::<OrderFile>(200),
+        post("/v1/admin/orders/{order_id}/cancel", Admin, support::cancel)
+            .called("cancelAnyOrder")
+            .says("Calls an order off for the shop, however long ago it was sold, and gives its money back.")
+            .takes::<CancellationForm>()
+            .answers::<OrderFile>(200)
+            .refuses(&[Kind::CannotCancel]),
     ]
 }
 

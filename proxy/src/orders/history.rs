@@ -1,5 +1,6 @@
 //! What became of an order, step by step, and who brought each about.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::Status;
 
 /// Who moved an order on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Actor {
     /// Whose order it is.
@@ -71,7 +72,8 @@ impl From<Actor> for Author {
 }
 
 /// One step of an order's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrderStep")]
 pub struct Step {
     /// The how-manieth it is, from 1.
     pub version: i64,
@@ -90,6 +92,7 @@ pub struct Step {
     pub note: Option<String>,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: OffsetDateTime,
 }
 

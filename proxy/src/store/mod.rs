@@ -9,6 +9,7 @@ pub mod inventory_logs;
 pub mod leases;
 pub mod order_history;
 mod order_rows;
+pub mod order_search;
 pub mod orders;
 pub mod outbox;
 pub mod parked_events;

@@ -18,6 +18,19 @@ pub struct KnownRequest {
     pub order_id: Uuid,
 }
 
+/// What the tables say of an order beyond the order itself.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OrderStanding {
+    /// The provider's name for the payment, once it has one.
+    pub payment_id: Option<String>,
+    /// What was decided of its holds, for ever: COMMITTED, ABORTED or nothing yet.
+    pub outcome: Option<String>,
+    /// Nothing is left to do for it.
+    pub is_settled: bool,
+    /// Why it is PARKED.
+    pub error: Option<String>,
+}
+
 /// What [`read_order`] needs of a row of `orders o`.
 pub(super) const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 AS SIGNED) AS total_minor, \
                        o.currency, o.reason, o.from_cart, o.created_at";
@@ -30,22 +43,13 @@ impl Store {
         Ok(self.with_lines(&rows).await?.pop())
     }
 
-    /// The newest orders of a user before `before`, at most `limit`.
-    pub async fn orders_of(
-        &self,
-        user: Uuid,
-        before: Option<Uuid>,
-        limit: u32,
-    ) -> Result<Vec<Order>, Error> {
-        let mut query =
-            QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.user_id = "));
-        query.push_bind(user);
-        if let Some(before) = before {
-            query.push(" AND o.id < ").push_bind(before);
-        }
-        query.push(" ORDER BY o.id DESC LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.pool).await?;
-        self.with_lines(&rows).await
+    /// What the tables say of an order beyond the order itself.
+    pub async fn order_standing(&self, id: Uuid) -> Result<OrderStanding, Error> {
+        let standing = sqlx::query_as(
+            "SELECT o.payment_id, h.outcome, o.settled <> 0 AS is_settled, o.error \
+             FROM orders o LEFT JOIN hold_outcomes h ON h.order_id = o.id WHERE o.id = ?",
+        );
+        Ok(standing.bind(id).fetch_one(&self.pool).await?)
     }
 
     /// What a request with this key led to, if it came before.

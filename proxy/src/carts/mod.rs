@@ -15,7 +15,7 @@ pub use crate::orders::{MAX_LINES, MAX_QUANTITY};
 pub struct PricedCart {
     /// By SKU.
     pub lines: Vec<PricedLine>,
-    /// The sum of the lines that can be bought, minor units; `None` where they are priced in
+    /// The sum of the lines that can be bought, minor units; null where they are priced in
     /// different currencies or come to more than can be counted.
     pub total_minor: Option<i64>,
     /// The currency of all lines, if they have one in common.
@@ -30,7 +30,7 @@ pub struct PricedLine {
     pub sku: Sku,
     /// How many.
     pub quantity: i64,
-    /// Units that could be held now; `None` where that is not known.
+    /// Units that could be held now; null where that is not known.
     pub available: Option<i64>,
     /// What the catalogue says of it; `None` when the product is gone.
     #[serde(flatten)]
@@ -46,7 +46,7 @@ pub struct Offer {
     pub name: String,
     /// The price of one unit, minor units.
     pub price_minor: i64,
-    /// The price of all, minor units; `None` when beyond what can be counted.
+    /// The price of all, minor units; null when beyond what can be counted.
     pub amount_minor: Option<i64>,
 }
 

@@ -111,11 +111,14 @@ pub fn decide(
     let (product, retired) = match (change, current) {
         (Change::Create(_), Some(_)) => return Err(Refusal::Exists(sku.clone())),
         (Change::Amend(_) | Change::Retire, None) => return Err(Refusal::Unknown(sku.clone())),
-        _ if !holds => return Err(Refusal::Conflict(sku.clone())),
         (Change::Create(product) | Change::Put(product), _) => (product.clone(), false),
         (Change::Amend(amendment), Some(entry)) => amendment.apply(entry)?,
         (Change::Retire, Some(entry)) => (entry.product.clone(), true),
     };
+    // Last, since what is out of range stays so whatever the caller saw.
+    if !holds {
+        return Err(Refusal::Conflict(sku.clone()));
+    }
     let is_different =
         current.is_none_or(|entry| entry.product != product || entry.retired != retired);
     let revision = current.map_or(0, |entry| entry.revision) + i64::from(is_different);

@@ -25,6 +25,8 @@ pub struct Contract {
     pub is_conditional: bool,
     /// What it refuses with, beside what its row implies.
     pub problems: Vec<Kind>,
+    /// True where an access token does not do.
+    pub is_by_session_alone: bool,
     /// What it answers besides the body: the header, and what it says.
     pub headers: Vec<(&'static str, &'static str)>,
     /// What can be asked next with what it answers.

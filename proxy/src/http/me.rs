@@ -10,7 +10,7 @@ use super::sessions::{log_in, roles_of, tell_started};
 use super::users::refuse_unfit;
 use super::{Answer, Call, Kind, Problem, cookie, json, no_content};
 use crate::gateway::sessions::SessionFacts;
-use crate::people::{Email, User};
+use crate::people::{Email, User, password};
 
 /// A user, as the user sees it.
 #[derive(Serialize, JsonSchema)]
@@ -30,6 +30,7 @@ pub struct PasswordChange {
     /// The one so far.
     current: String,
     /// 8 to 128 characters.
+    #[schemars(length(min = password::MIN_CHARACTERS, max = password::MAX_CHARACTERS))]
     new: String,
 }
 

@@ -97,6 +97,13 @@ impl Route {
         self
     }
 
+    /// It is about the session itself, so that an access token does not do.
+    #[must_use]
+    pub fn by_session_alone(mut self) -> Self {
+        self.contract.is_by_session_alone = true;
+        self
+    }
+
     /// A header of its answers, and what it says.
     #[must_use]
     pub fn sends(mut self, header: &'static str, says: &'static str) -> Self {

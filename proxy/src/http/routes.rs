@@ -54,16 +54,21 @@ fn people() -> Vec<Route> {
             .refuses(&[Kind::NotFound]),
         put("/v1/users/me/password", Customer, me::change_password)
             .called("changePassword")
+            .by_session_alone()
             .says("Changes the password, ends every session and begins another.")
             .takes::<PasswordChange>()
             .answers::<StartedSession>(200)
+            .sends("Set-Cookie", "The session's cookie, for browsers.")
             .refuses(&[Kind::BadCredentials, Kind::NotFound, Kind::TooManyRequests]),
         get("/v1/users/me/sessions", Customer, me::sessions)
             .called("listSessions")
+            .by_session_alone()
             .says("Lists the user's sessions.")
-            .answers::<SessionList>(200),
+            .answers::<SessionList>(200)
+            .leads_to(&["endSessionById"], "session_id", "/sessions/0/session_id"),
         delete("/v1/users/me/sessions", Customer, me::end_other_sessions)
             .called("endOtherSessions")
+            .by_session_alone()
             .says("Ends all sessions of the user but this one.")
             .answers_nothing(204),
         delete(
@@ -72,6 +77,7 @@ fn people() -> Vec<Route> {
             me::end_session,
         )
         .called("endSessionById")
+        .by_session_alone()
         .says("Ends one session of the user.")
         .answers_nothing(204),
         post("/v1/sessions", Anyone, sessions::start)
@@ -83,25 +89,32 @@ fn people() -> Vec<Route> {
             .refuses(&[Kind::BadCredentials, Kind::TooManyRequests]),
         get("/v1/sessions/current", Session, sessions::current)
             .called("getSession")
+            .by_session_alone()
             .says("Tells whose session it is, and how long it lives.")
             .answers::<CurrentSession>(200),
         delete("/v1/sessions/current", Session, sessions::end)
             .called("endSession")
+            .by_session_alone()
             .says("Ends the session.")
-            .answers_nothing(204),
+            .answers_nothing(204)
+            .sends("Set-Cookie", "Takes the cookie away.")
+            .sends("Clear-Site-Data", "Has the browser forget the rest."),
         // The touch itself says what is viewed, in the one step that finds the session.
         post("/v1/sessions/current/touch", Anyone, sessions::touch)
             .called("touchSession")
+            .by_session_alone()
             .says("Counts a view, and lets the session live on.")
             .takes::<View>()
             .answers::<SessionLife>(200)
             .refuses(&[Kind::NoSession, Kind::TooManyRequests]),
         get("/v1/sessions/current/viewed", Session, sessions::viewed)
             .called("listViewedItems")
+            .by_session_alone()
             .says("Lists what was viewed last.")
             .answers::<ViewedItems>(200),
         post("/v1/sessions/current/tokens", Session, tokens::issue)
             .called("issueAccessToken")
+            .by_session_alone()
             .says("Gives an API client a token that says who asks, for some minutes.")
             .answers::<AccessToken>(201)
             .refuses(&[Kind::Forbidden]),

@@ -66,7 +66,7 @@ pub enum Status {
     Confirmed,
     /// Called off; nothing is held, and money that was taken is on its way back.
     Cancelled,
-    /// As [`Status::Cancelled`], because time ran out.
+    /// As CANCELLED, because time ran out.
     Expired,
     /// Called off, and the money that was taken is back.
     Refunded,

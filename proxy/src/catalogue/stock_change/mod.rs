@@ -41,7 +41,7 @@ pub struct Adjustment {
 pub struct Adjusted {
     /// Whose stock changed.
     pub sku: Sku,
-    /// The id of the change; `None` when the count was right already.
+    /// The id of the change; null when the count was right already.
     pub adjustment_id: Option<AdjustmentId>,
     /// Units added.
     pub delta: i64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,9 @@ impl Schemas {
             SchemaSettings::draft2020_12().with(|settings| {
                 settings.definitions_path = SCHEMAS.into();
                 settings.meta_schema = None;
+                settings
+                    .transforms
+                    .push(Box::new(RecursiveTransform(unwrap_lines)));
             })
         };
         let mut answered = settings().for_serialize().into_generator();
@@ -178,6 +182,13 @@ impl Schemas {
             responses.insert(status.to_string(), refusal(&self.problem, &kinds));
         }
         responses
+    }
+}
+
+/// Docstrings are broken into lines where the code is.
+fn unwrap_lines(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Sessions live in Redis, and a copy of each in MySQL: who is logged in goes on while Redis is away,
 //! and after it has lost them.
 //!
-//! The beginning and the end of a session are copied before they are answered, the time of its last
-//! request is written [`behind`]. The copy only ever answers for Redis: what has ended there is never
+//! The [`beginnings`] and the end of a session are copied before they are answered, the time of its
+//! last request is written [`behind`]. The copy only ever answers for Redis: what has ended there is never
 //! begun again, and no request that Redis answers waits for it. [`copy`] decides what it is good for.
 
+pub mod beginnings;
 pub mod behind;
 pub mod copy;
 pub mod of_people;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use uuid::Uuid;
 
+use self::beginnings::{Beginnings, NewCopy};
 use self::behind::Touches;
 use self::copy::{SessionCopy, Use, judge};
 pub use self::token::SessionToken;
@@ -36,6 +38,7 @@ pub struct Sessions {
     gateway: Gateway,
     store: Store,
     lifetimes: config::Session,
+    beginnings: Beginnings,
     touches: Touches,
 }
 
@@ -51,10 +54,11 @@ pub enum Error {
 }
 
 impl Sessions {
-    /// The sessions of this shop.
+    /// The sessions of this shop. Needs a runtime.
     pub fn new(gateway: Gateway, store: Store, lifetimes: config::Session) -> Self {
         Self {
             gateway,
+            beginnings: Beginnings::start(store.clone()),
             store,
             lifetimes,
             touches: Touches::default(),
@@ -67,11 +71,18 @@ impl Sessions {
         let Some((id, user)) = Uuid::parse_str(id).ok().zip(session.user.parse().ok()) else {
             return Ok(());
         };
-        let copied = self.store.copy_session(id, user, session);
-        match tokio::time::timeout(COPIED_WITHIN, copied).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "a session was begun without a copy"),
-            Err(_elapsed) => tracing::warn!("a session was begun before its copy was written"),
+        let copy = NewCopy {
+            id,
+            digest: session.digest,
+            user,
+            roles: session.roles.to_owned(),
+            longest_idle_ms: session.idle_ms,
+            idle_ms: session.first_ms.min(session.absolute_ms),
+            absolute_ms: session.absolute_ms,
+        };
+        let copied = tokio::time::timeout(COPIED_WITHIN, self.beginnings.write(copy)).await;
+        if copied != Ok(true) {
+            tracing::debug!(session = %id, "a session was begun before its copy was written, or without");
         }
         Ok(())
     }

@@ -5,40 +5,45 @@ use std::time::Duration;
 use sqlx::{MySql, QueryBuilder, Row};
 use uuid::Uuid;
 
+use super::committer::pieces::{ARMS, ROWS, pieces};
+use super::orders::retrying;
 use super::{Error, Store};
-use crate::gateway::sessions::NewSession;
+use crate::sessions::beginnings::NewCopy;
 use crate::sessions::copy::SessionCopy;
 
-/// Arms of a CASE, which the server tries one after the other for each row.
-const ARMS: usize = 32;
 /// Rows removed at once.
 const BATCH: u32 = 1_000;
 /// Rows are kept for so long after their sessions have run out, so that Redis can be told of their end.
 const KEPT_MINUTES: u32 = 60;
 
 impl Store {
-    /// Copies a session that has begun.
-    pub async fn copy_session(
-        &self,
-        id: Uuid,
-        user: Uuid,
-        session: &NewSession<'_>,
-    ) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO sessions (id, digest, user_id, roles, longest_idle_ms, idle_until, absolute_until) VALUES \
-             (?, ?, ?, ?, ?, NOW(3) + INTERVAL ? * 1000 MICROSECOND, NOW(3) + INTERVAL ? * 1000 MICROSECOND) \
-             ON DUPLICATE KEY UPDATE id = sessions.id",
-        )
-        .bind(id)
-        .bind(session.digest.as_slice())
-        .bind(user)
-        .bind(session.roles)
-        .bind(session.idle_ms)
-        .bind(session.first_ms.min(session.absolute_ms))
-        .bind(session.absolute_ms)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// Copies sessions that have begun, unless they have ended since.
+    pub async fn copy_sessions(&self, copies: &[&NewCopy]) -> Result<(), Error> {
+        retrying(|| self.try_copy_sessions(copies)).await
+    }
+
+    async fn try_copy_sessions(&self, copies: &[&NewCopy]) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        for piece in pieces(copies.len(), ROWS) {
+            let mut insert = QueryBuilder::<MySql>::new(
+                "INSERT INTO sessions (id, digest, user_id, roles, longest_idle_ms, idle_until, absolute_until) ",
+            );
+            insert.push_values(&copies[piece], |mut row, copy| {
+                row.push_bind(copy.id)
+                    .push_bind(copy.digest.to_vec())
+                    .push_bind(copy.user)
+                    .push_bind(&copy.roles)
+                    .push_bind(copy.longest_idle_ms);
+                for left_ms in [copy.idle_ms, copy.absolute_ms] {
+                    row.push("NOW(3) + INTERVAL ")
+                        .push_bind_unseparated(left_ms)
+                        .push_unseparated(" * 1000 MICROSECOND");
+                }
+            });
+            insert.push(" ON DUPLICATE KEY UPDATE id = sessions.id");
+            insert.build().execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// The copy of a session, with the time that it has left.
@@ -75,8 +80,13 @@ impl Store {
         if idle.is_empty() {
             return Ok(());
         }
+        retrying(|| self.try_copy_touches(idle)).await
+    }
+
+    async fn try_copy_touches(&self, idle: &[(Uuid, i64)]) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
-        for arms in idle.chunks(ARMS) {
+        for piece in pieces(idle.len(), ARMS) {
+            let arms = &idle[piece];
             let mut update = QueryBuilder::<MySql>::new(
                 "UPDATE sessions SET idle_until = LEAST(absolute_until, GREATEST(idle_until, NOW(3) + INTERVAL (CASE id",
             );
@@ -94,12 +104,19 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// Writes down that a session has ended.
+    /// Writes down that a session has ended, also where its copy is yet to be written.
     pub async fn end_session_copy(&self, id: Uuid) -> Result<(), Error> {
-        sqlx::query("UPDATE sessions SET ended_at = NOW(3) WHERE id = ? AND ended_at IS NULL")
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO sessions \
+             (id, digest, user_id, roles, longest_idle_ms, idle_until, absolute_until, ended_at) \
+             VALUES (?, ?, ?, '', 0, NOW(3), NOW(3), NOW(3)) \
+             ON DUPLICATE KEY UPDATE ended_at = COALESCE(sessions.ended_at, NOW(3))",
+        )
+        .bind(id)
+        .bind([0; 32].as_slice())
+        .bind(Uuid::nil())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 
 mod commit;
 mod new_orders;
-mod pieces;
+pub(super) mod pieces;
 mod queue;
 mod record;
 mod sale;

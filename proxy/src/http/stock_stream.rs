@@ -47,6 +47,8 @@ pub async fn watch(call: Call) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would gather what is to be told at once.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(answer)
 }
 

@@ -165,6 +165,7 @@ async fn who_creates_the_same_at_once_makes_one() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_retired_is_nowhere_sold_until_it_is_brought_back() -> Result<()> {
+    let other = STACK.another_proxy()?;
     put("GONE-1", &form("Gone", 500)).await?;
     put("GONE-2", &form("Stays", 500)).await?;
     for sku in ["GONE-1", "GONE-2"] {
@@ -186,6 +187,18 @@ async fn what_is_retired_is_nowhere_sold_until_it_is_brought_back() -> Result<()
             .call(Method::DELETE, "/v1/products/GONE-1", &json!({}))
             .await?;
         assert_eq!(retired.status, 204);
+    }
+    // Wherever it is ordered, and whatever is kept there: who decides reads the database.
+    let late = (0..20).map(|number| {
+        let buyer = guest.at(if number % 2 == 0 {
+            &other
+        } else {
+            &STACK.proxy
+        });
+        async move { buyer.buy("GONE-1", 1, GOOD_CARD).await }
+    });
+    for reply in futures::future::try_join_all(late).await? {
+        assert_eq!((reply.status, reply.problem()), (404, "not-found"));
     }
     assert_eq!(get(&STACK.proxy, "/v1/products/GONE-1").await?.status, 404);
     assert_eq!(all("&q=gone-", 100).await?, ["GONE-2"]);

@@ -31,6 +31,7 @@ fn start() -> Result<Stack> {
     let skus = ["HEARD-1", "FLIGHT-1", "STALE-1", "TAGS-1", "TAGS-2"];
     Stack::start(StackOptions {
         kafka: false,
+        redis_user: true,
         catalogue: Some(catalogue_of(&skus)?),
         environment: environment_of(&KEPT_FOR_LONG),
         ..StackOptions::default()

@@ -8,6 +8,10 @@ use uuid::Uuid;
 use super::{Error, Gateway};
 
 const REMEMBER: &str = include_str!("session_remember.lua");
+const STRIKE_OUT: &str = include_str!("session_strike_out.lua");
+
+/// A session's id, and when it ends in any case as the index has it.
+pub type Noted = (String, String);
 
 impl Gateway {
     /// Notes a session that ends after `absolute_ms` in any case, and answers how many are noted.
@@ -23,9 +27,23 @@ impl Gateway {
         self.call(command.arg(id).arg(absolute_ms)).await
     }
 
-    /// The sessions of a user and those that were, the one that ends first being the first.
-    pub async fn remembered_sessions(&self, user: Uuid) -> Result<Vec<String>, Error> {
-        self.call(cmd("ZRANGE").arg(key(user)).arg(0).arg(-1)).await
+    /// The sessions of a user and those that were, each with what [`Gateway::strike_out_sessions`]
+    /// wants to know.
+    pub async fn remembered_sessions(&self, user: Uuid) -> Result<Vec<Noted>, Error> {
+        let mut command = cmd("ZRANGE");
+        command.arg(key(user)).arg(0).arg(-1).arg("WITHSCORES");
+        self.call(&command).await
+    }
+
+    /// Strikes out sessions that are gone, unless one was noted again since: who begins a session
+    /// notes it before and after.
+    pub async fn strike_out_sessions(&self, user: Uuid, gone: &[Noted]) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut command = cmd("EVAL");
+        command.arg(STRIKE_OUT).arg(1).arg(key(user)).arg(gone);
+        self.call::<i64>(&command).await.map(drop)
     }
 
     /// Strikes out sessions that have ended.

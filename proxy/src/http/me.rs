@@ -37,7 +37,7 @@ pub struct PasswordChange {
 /// The sessions of a user.
 #[derive(Serialize, JsonSchema)]
 pub struct SessionList {
-    /// The one that ends first being the first.
+    /// The oldest first.
     sessions: Vec<SessionSummary>,
 }
 

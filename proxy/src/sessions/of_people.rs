@@ -61,8 +61,7 @@ impl Sessions {
         .await
     }
 
-    /// Begins a user's session. Beyond the most that a user may have, those that would end first are
-    /// ended.
+    /// Begins a user's session. Beyond the most that a user may have, the oldest end.
     ///
     /// # Errors
     /// When a server gives no answer, or the user has changed since `user` was read.
@@ -117,22 +116,26 @@ impl Sessions {
         }
     }
 
-    /// The sessions of a user that live, the one that ends first being the first.
+    /// The sessions of a user that live, the oldest first.
     ///
     /// # Errors
     /// When Redis gives no answer.
     pub async fn of(&self, user: Uuid) -> Result<Vec<(String, SessionFacts)>, gateway::Error> {
-        let ids = self.gateway.remembered_sessions(user).await?;
+        let noted = self.gateway.remembered_sessions(user).await?;
         // The connection is multiplexed, so these leave as one batch.
-        let found = try_join_all(ids.iter().map(|id| self.gateway.session_facts(id))).await?;
+        let found = noted.iter().map(|(id, _)| self.gateway.session_facts(id));
+        let found = try_join_all(found).await?;
         let (mut living, mut gone) = (Vec::new(), Vec::new());
-        for (id, facts) in ids.into_iter().zip(found) {
+        for (noted, facts) in noted.into_iter().zip(found) {
             match facts {
-                Some(facts) if facts.user == user.to_string() => living.push((id, facts)),
-                _ => gone.push(id),
+                Some(facts) if facts.user == user.to_string() => living.push((noted.0, facts)),
+                _ => gone.push(noted),
             }
         }
-        self.gateway.forget_sessions(user, &gone).await?;
+        self.gateway.strike_out_sessions(user, &gone).await?;
+        living.sort_by(|(id, facts), (other, others)| {
+            (facts.started_ms, id).cmp(&(others.started_ms, other))
+        });
         Ok(living)
     }
 
@@ -200,8 +203,8 @@ impl Sessions {
         Ok(count > self.lifetimes.max_per_user)
     }
 
-    /// Whatever set of living sessions is seen, only its oldest are ended, so that parallel logins
-    /// end the same ones.
+    /// Who sees only some of the sessions ends the oldest of those, and the newest of all are never
+    /// among them: their order stays as it is.
     async fn end_excess(&self, user: Uuid) -> Result<(), gateway::Error> {
         let living = self.of(user).await?;
         let excess = living.len().saturating_sub(self.lifetimes.max_per_user);

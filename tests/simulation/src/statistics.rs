@@ -101,6 +101,10 @@ fn kind(action: &Action, world: &World) -> Option<&'static str> {
         } if !world.proxies[proxy].sagas.is_empty() => "a proxy stands still in the middle",
         Action::FailOver { .. } if world.redis.is_behind() => "redis fails over and loses writes",
         Action::Flush => "redis is emptied",
+        Action::Buy {
+            without_redis: true,
+            ..
+        } => "an order is taken without redis",
         Action::Relay {
             proxy,
             poisoned: true,

@@ -34,6 +34,7 @@ fn start() -> Result<Stack> {
         ("HOLDFAST_STREAM__LIFETIME_MS", "200"),
         // Everybody comes from one address, and logs in with passwords that are made up.
         ("HOLDFAST_AUTH__ADDRESS_ATTEMPTS", "1000000"),
+        ("HOLDFAST_AUTH__ACCOUNT_ATTEMPTS", "1000000"),
     ];
     Stack::start(StackOptions {
         kafka: false,

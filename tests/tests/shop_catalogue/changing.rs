@@ -33,6 +33,7 @@ async fn a_product_is_created_changed_and_retired_by_admins_alone() -> Result<()
     let again = shop().call(Method::POST, "/v1/products", &tin).await?;
     assert_eq!((again.status, again.problem()), (409, "product-exists"));
 
+    shop().set_stock("MADE-1", 7).await?;
     let amended = json!({ "price_minor": 945, "buyer_limit": 2 });
     let amended = shop()
         .call(Method::PATCH, "/v1/products/made-1", &amended)
@@ -42,7 +43,7 @@ async fn a_product_is_created_changed_and_retired_by_admins_alone() -> Result<()
     assert_eq!(
         shown.body,
         json!({ "sku": "MADE-1", "name": "Tin", "description": "", "price_minor": 945, "currency": "GBP",
-                "buyer_limit": 2, "available": null })
+                "buyer_limit": 2, "available": 7 })
     );
     let unchanged = shop()
         .call(Method::PATCH, "/v1/products/MADE-1", &json!({}))

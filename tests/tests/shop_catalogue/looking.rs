@@ -75,7 +75,7 @@ async fn who_pages_through_while_products_are_added_misses_none_and_sees_none_tw
 
 #[tokio::test]
 async fn what_is_unchanged_is_not_sent_again() -> Result<()> {
-    for path in ["/v1/products/TAGS-1", "/v1/products?after=TAGS&limit=2"] {
+    for path in ["/v1/products/TAGS-1", "/v1/products?q=tags-"] {
         let url = format!("{}{path}", STACK.proxy.url());
         let conditional = |tag: String| send(Client::new().get(&url).header(IF_NONE_MATCH, tag));
         let first = get(&STACK.proxy, path).await?;

@@ -67,8 +67,21 @@ impl Breaker {
 
     /// Notes what came of a call.
     pub fn note(&self, outcome: Outcome) {
+        self.note_if(|_| true, outcome);
+    }
+
+    /// As [`Breaker::note`], where only who tries on purpose may close it: of any other call it is
+    /// not known whether it was sent before the breaker opened.
+    pub fn note_unless_open(&self, outcome: Outcome) {
+        self.note_if(|state| !state.is_open(), outcome);
+    }
+
+    fn note_if(&self, counts: impl FnOnce(State) -> bool, outcome: Outcome) {
         let (before, after) = self.change(|before| {
-            let after = before.after(outcome, self.limits, Instant::now());
+            let after = match counts(before) {
+                true => before.after(outcome, self.limits, Instant::now()),
+                false => before,
+            };
             (after, (before, after))
         });
         match (before, after) {
@@ -134,5 +147,20 @@ mod tests {
         assert!(breaker.admits());
         breaker.note(Outcome::Failed);
         assert_eq!(breaker.openings(), (3, true));
+    }
+
+    #[test]
+    fn where_somebody_tries_on_purpose_no_other_answer_closes_it() {
+        let limits = Limits {
+            failures: 1,
+            open_for: Duration::ZERO,
+        };
+        let breaker = Breaker::new("a server", limits, Gauge::default());
+        breaker.note_unless_open(Outcome::Failed);
+        assert!(breaker.is_open() && breaker.admits());
+        breaker.note_unless_open(Outcome::Answered);
+        assert!(breaker.is_open());
+        breaker.note(Outcome::Answered);
+        assert!(!breaker.is_open());
     }
 }

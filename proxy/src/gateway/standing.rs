@@ -125,9 +125,9 @@ impl Gateway {
         };
         let has_failed = matches!(answered, Err(Error::NotDone { .. } | Error::Unknown { .. }));
         if has_failed {
-            return standing.breaker.note(Outcome::Failed);
+            return standing.breaker.note_unless_open(Outcome::Failed);
         }
-        standing.breaker.note(Outcome::Answered);
+        standing.breaker.note_unless_open(Outcome::Answered);
         standing.has_answered.store(true, Ordering::Relaxed);
     }
 }

@@ -18,6 +18,8 @@ use crate::telemetry::Metrics;
 
 /// Sales that are told at once.
 const AT_ONCE: usize = 256;
+/// How long what failed is left before it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is asked how Redis stands, which costs nothing.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -56,6 +58,7 @@ impl Returning {
                 && let Err(error) = self.catch_up().await
             {
                 tracing::warn!(%error, "redis is back, and its counts could not be compared; it is tried again");
+                tokio::time::sleep(PAUSE).await;
             }
             self.metrics.redis_sells.set(gateway.sells().into());
             tokio::time::sleep(POLL).await;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::cache::Catalogue;
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::people::access_tokens::AccessTokens;
 use crate::people::password::Passwords;
@@ -27,6 +28,8 @@ pub struct App {
     pub sessions: Sessions,
     /// The catalogue as it is looked at, kept in layers.
     pub catalogue: Catalogue,
+    /// How often somebody may ask.
+    pub limits: Arc<Limits>,
     /// Who watches which stock.
     pub live: Arc<Live>,
     /// Runs each order to its end, whether or not its client waits.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
 use crate::http::{admin, openapi, router::Router, routes::routes, server};
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::payment::HttpProvider;
 use crate::people::access_tokens::AccessTokens;
@@ -79,6 +80,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let copying = tokio::spawn(app.sessions.clone().write_behind(stop_relay.clone()));
     let (live, stop_live) = (app.live.clone(), stop.clone());
     let live = tokio::spawn(async move { stop_live.run_until_cancelled(live.follow()).await });
+    let (limits, stop_limits) = (app.limits.clone(), stop.clone());
+    let limits = tokio::spawn(async move { limits.forget_idle(stop_limits).await });
     let drain_timeout = Duration::from_millis(app.config.http.drain_timeout_ms);
     // The admin port answers until the end, so that a balancer sees the drain.
     let admin_app = app.clone();
@@ -102,6 +105,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     replica.await?;
     news.await?;
     live.await?;
+    limits.await?;
     returning.await?;
     copying.await?;
     relay.await?;
@@ -148,6 +152,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         passwords: Passwords::new(metrics.password_hashes.clone()),
         access_tokens: AccessTokens::open(&config.jwt)?,
         webhook_secrets: config.payment.webhook_secrets()?,
+        limits: Arc::new(Limits::new(&config.limits)),
         openapi: openapi::document(&routes(), &shop),
         live: Live::new(
             gateway.clone(),

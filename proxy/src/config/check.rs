@@ -67,6 +67,8 @@ impl Config {
             "must be at least 1",
         )?;
         for (setting, value) in [
+            ("http.max_uri_bytes", self.http.max_uri_bytes),
+            ("http.max_header_bytes", self.http.max_header_bytes),
             ("commit.max_batch", self.commit.max_batch),
             ("stream.max_watchers", self.stream.max_watchers),
             ("commit.queue_length", self.commit.queue_length),

@@ -15,6 +15,19 @@ pub struct Limits {
     pub session_period_s: u32,
     /// Requests that may come at once beyond those.
     pub session_burst: u32,
+    /// Requests of one user in a period at this proxy, over all sessions and access tokens; 0 for
+    /// any number.
+    pub user_requests: u32,
+    /// The period, s.
+    pub user_period_s: u32,
+    /// Requests that may come at once beyond those.
+    pub user_burst: u32,
+    /// Requests of one client address (of IPv6: a /64) in a period at this proxy; 0 for any number.
+    pub address_requests: u32,
+    /// The period, s.
+    pub address_period_s: u32,
+    /// Requests that may come at once beyond those.
+    pub address_burst: u32,
 }
 
 impl Default for Limits {
@@ -23,17 +36,28 @@ impl Default for Limits {
             session_requests: 100,
             session_period_s: 1,
             session_burst: 1_000,
+            user_requests: 200,
+            user_period_s: 1,
+            user_burst: 2_000,
+            // Behind a balancer that is not named in http.trusted_proxies all clients have one
+            // address.
+            address_requests: 0,
+            address_period_s: 1,
+            address_burst: 2_000,
         }
     }
 }
 
 impl Limits {
     pub(super) fn check(&self) -> Result<(), Error> {
-        ensure(
-            (1..=86_400).contains(&self.session_period_s),
-            "limits.session_period_s",
-            "must be from 1 to 86400, a day",
-        )?;
+        for (setting, period_s) in [
+            ("limits.session_period_s", self.session_period_s),
+            ("limits.user_period_s", self.user_period_s),
+            ("limits.address_period_s", self.address_period_s),
+        ] {
+            let holds = (1..=86_400).contains(&period_s);
+            ensure(holds, setting, "must be from 1 to 86400, a day")?;
+        }
         // The module refuses a burst that takes over ten years to refill.
         let burst_s = u64::from(self.session_burst) * u64::from(self.session_period_s);
         let refilled_s = burst_s / u64::from(self.session_requests.max(1));

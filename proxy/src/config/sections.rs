@@ -22,6 +22,10 @@ pub struct Http {
     pub send_timeout_ms: u64,
     /// The longest body accepted, bytes.
     pub max_body_bytes: u64,
+    /// The longest path and query accepted, bytes.
+    pub max_uri_bytes: usize,
+    /// The most bytes of all headers together.
+    pub max_header_bytes: usize,
     /// How long open requests may go on after SIGTERM, ms.
     pub drain_timeout_ms: u64,
     /// The most requests worked on at once; further ones get 503 and Retry-After.
@@ -42,6 +46,8 @@ impl Default for Http {
             body_timeout_ms: 5_000,
             send_timeout_ms: 30_000,
             max_body_bytes: 1 << 20,
+            max_uri_bytes: 8_192,
+            max_header_bytes: 16_384,
             drain_timeout_ms: 10_000,
             max_concurrent_requests: 10_000,
             plain_http_cookies: false,

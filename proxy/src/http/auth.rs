@@ -52,11 +52,8 @@ impl Call {
                 "start one with POST /v1/sessions and send its cookie or bearer token",
             ));
         };
-        let options = TouchOptions {
-            page,
-            item,
-            rate: session_rate(&self.app.config.limits),
-        };
+        let rate = session_rate(&self.app.config.limits);
+        let options = TouchOptions { page, item, rate };
         let touched = self
             .app
             .gateway
@@ -66,6 +63,9 @@ impl Call {
         let touched = sessions
             .after_touch(&token.id, token.digest(), touched)
             .await?;
+        if let (Some(rate), Some(left)) = (rate, touched.rate) {
+            self.quotas.note("session", rate, left);
+        }
         match touched.state.as_str() {
             "OK" => {}
             "RATE_LIMITED" => return Err(too_fast(&touched)),

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::auth::Session;
 use super::identity::Identity;
+use super::quotas::Quotas;
 use super::{Kind, Problem, as_schema};
 use crate::app::App;
 use crate::catalogue::Sku;
@@ -31,6 +32,7 @@ pub struct Call {
     pub peer: SocketAddr,
     /// The Idempotency-Key under which the request is done, if it has one.
     pub idempotency_key: Option<IdempotencyKey>,
+    pub(super) quotas: Quotas,
     pub(super) session: OnceCell<Session>,
     pub(super) identity: OnceCell<Identity>,
     params: Parameters,
@@ -52,12 +54,19 @@ impl Call {
             head,
             peer,
             idempotency_key: None,
+            quotas: Quotas::default(),
             session: OnceCell::new(),
             identity: OnceCell::new(),
             params,
             body,
             read: None,
         }
+    }
+
+    /// The same, with the limits that it was counted in so far.
+    #[must_use]
+    pub fn counted_in(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
     }
 
     /// A parameter of the path, as it stands there.

@@ -64,6 +64,9 @@ impl Route {
             Kind::Unavailable,
             Kind::DeadlineExceeded,
             Kind::Internal,
+            Kind::TooManyRequests,
+            Kind::UriTooLong,
+            Kind::HeadersTooLarge,
         ]);
         if self.path.contains('{') {
             kinds.push(Kind::NotFound);
@@ -89,9 +92,9 @@ impl Route {
         }
         match self.access {
             Access::Anyone => {}
-            Access::Session => kinds.extend([Kind::NoSession, Kind::TooManyRequests]),
+            Access::Session => kinds.push(Kind::NoSession),
             Access::Customer | Access::Support | Access::Admin => {
-                kinds.extend([Kind::NoSession, Kind::Forbidden, Kind::TooManyRequests]);
+                kinds.extend([Kind::NoSession, Kind::Forbidden]);
             }
         }
         kinds.sort_by_key(|kind| kind.slug());

@@ -46,10 +46,14 @@ impl Call {
     /// [`Call::session`].
     pub async fn identity(&self) -> Result<&Identity, Problem> {
         let shown = self.identity.get_or_try_init(|| async {
-            match self.access_token() {
-                Some(token) => self.holder_of(token).await,
-                None => self.identity_of_session().await,
+            let identity = match self.access_token() {
+                Some(token) => self.holder_of(token).await?,
+                None => self.identity_of_session().await?,
+            };
+            if !identity.is_guest() {
+                self.count_for_user(identity.owner)?;
             }
+            Ok(identity)
         });
         shown.await
     }

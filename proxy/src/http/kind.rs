@@ -12,6 +12,10 @@ pub enum Kind {
     InvalidBody,
     /// A value in the path, the query or the body is out of range.
     InvalidValue,
+    /// The path and query are longer than `http.max_uri_bytes`.
+    UriTooLong,
+    /// The headers are longer than `http.max_header_bytes`.
+    HeadersTooLarge,
     /// The body is longer than `http.max_body_bytes`.
     BodyTooLarge,
     /// The body is not `application/json`.
@@ -72,9 +76,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 30] = [
+    pub const ALL: [Kind; 32] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
+        Kind::UriTooLong,
+        Kind::HeadersTooLarge,
         Kind::BodyTooLarge,
         Kind::UnsupportedMediaType,
         Kind::Timeout,
@@ -147,6 +153,18 @@ impl Kind {
                 "invalid-value",
                 S::BAD_REQUEST,
                 "A value is out of range",
+                false,
+            ),
+            Kind::UriTooLong => (
+                "uri-too-long",
+                S::URI_TOO_LONG,
+                "The path and query are too long",
+                false,
+            ),
+            Kind::HeadersTooLarge => (
+                "headers-too-large",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The headers are too long",
                 false,
             ),
             Kind::BodyTooLarge => (

@@ -66,8 +66,9 @@ impl Problem {
         self
     }
 
-    /// Adds a header, such as `Allow`.
+    /// Adds a header, such as `Allow`, in place of another of its name.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value));
         self
     }

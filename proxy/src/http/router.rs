@@ -8,9 +8,11 @@ use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderValue};
 use hyper::{Method, Request, Response};
 
 use super::call::Parameters;
+use super::client_address::{client_address, client_block};
+use super::quotas::Quotas;
 use super::route::Route;
 use super::routes::routes;
-use super::{Answer, Body, Call, Kind, Problem, cookie};
+use super::{Answer, Body, Call, Kind, Problem, cookie, head_limits};
 use crate::app::App;
 
 /// Finds the route of a path and method.
@@ -47,8 +49,10 @@ impl Router {
     ) -> Response<Body> {
         let headers = request.headers();
         let is_personal = headers.contains_key(COOKIE) || headers.contains_key(AUTHORIZATION);
-        let answer = self.dispatch(app, peer, request).await;
+        let quotas = Quotas::default();
+        let answer = self.dispatch(app, peer, request, quotas.clone()).await;
         let mut response = answer.unwrap_or_else(Problem::into_response);
+        quotas.tell(response.headers_mut());
         if is_personal && !response.headers().contains_key(CACHE_CONTROL) {
             cookie::uncached(&mut response);
         }
@@ -60,10 +64,19 @@ impl Router {
         app: Arc<App>,
         peer: SocketAddr,
         request: Request<Incoming>,
+        quotas: Quotas,
     ) -> Answer {
         let (head, body) = request.into_parts();
+        let http = &app.config.http;
+        if let Some(limiter) = &app.limits.address {
+            let (named_in, trusted) = (http.forwarded_header, &http.trusted_proxies);
+            let address = client_address(peer.ip(), &head.headers, named_in, trusted);
+            quotas.take("address", limiter, &client_block(address))?;
+        }
+        head_limits::check(&head, http)?;
         let (route, params) = self.find(&head.method, head.uri.path())?;
-        route.answer(Call::new(app, peer, head, params, body)).await
+        let call = Call::new(app, peer, head, params, body);
+        route.answer(call.counted_in(quotas)).await
     }
 
     fn find(&self, method: &Method, path: &str) -> Result<(&Route, Parameters), Problem> {

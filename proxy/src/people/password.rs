@@ -19,7 +19,7 @@ pub const MAX_CHARACTERS: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Verified against where there is no user, so that an unknown address answers no faster than a
-/// wrong password. Its parameters are those of [`hash`]; nobody knows a password for it.
+/// wrong password. Its parameters are those of [`Passwords::hash`]; nobody knows a password for it.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$aG9sZGZhc3QtZGVjb3ktMQ$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// A password could not be hashed or checked; the same may be tried again.

@@ -29,6 +29,9 @@ fn start() -> Result<Stack> {
         environment: environment_of(&[
             ("HOLDFAST_REDIS__BREAKER_OPEN_MS", "200"),
             ("HOLDFAST_JWT__KEY_FILE", &jwt_key()?),
+            // The load of the table is that of one shopper.
+            ("HOLDFAST_LIMITS__SESSION_REQUESTS", "0"),
+            ("HOLDFAST_LIMITS__USER_REQUESTS", "0"),
         ]),
         ..StackOptions::default()
     })

@@ -56,6 +56,8 @@ pub enum Kind {
     BelowHeld,
     /// The change would leave less than nothing, or more than can be counted.
     StockOutOfRange,
+    /// Each of the items could be ordered, and all of them not in one order.
+    NotOneOrder,
     /// The cart has nothing in it.
     EmptyCart,
     /// The payment provider declined.
@@ -76,7 +78,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation check.
-    pub const ALL: [Kind; 32] = [
+    pub const ALL: [Kind; 33] = [
         Kind::InvalidBody,
         Kind::InvalidValue,
         Kind::UriTooLong,
@@ -101,6 +103,7 @@ impl Kind {
         Kind::OrderCancelled,
         Kind::BelowHeld,
         Kind::StockOutOfRange,
+        Kind::NotOneOrder,
         Kind::EmptyCart,
         Kind::PaymentDeclined,
         Kind::RequestInFlight,
@@ -275,6 +278,12 @@ impl Kind {
                 "stock-out-of-range",
                 S::CONFLICT,
                 "The stock would be less than nothing",
+                false,
+            ),
+            Kind::NotOneOrder => (
+                "not-one-order",
+                S::UNPROCESSABLE_ENTITY,
+                "The items do not go into one order",
                 false,
             ),
             Kind::EmptyCart => ("empty-cart", S::CONFLICT, "The cart is empty", false),

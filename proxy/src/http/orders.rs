@@ -318,6 +318,9 @@ impl From<RequestError> for Problem {
                 let skus = json!(skus);
                 Problem::new(Kind::NotFound, error.to_string()).with("skus", skus)
             }
+            RequestError::TooMany { .. } | RequestError::Currencies | RequestError::TooLarge => {
+                Problem::new(Kind::NotOneOrder, error.to_string())
+            }
             _ => Problem::new(Kind::InvalidValue, error.to_string()),
         }
     }

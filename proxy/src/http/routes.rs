@@ -231,7 +231,7 @@ fn orders() -> Vec<Route> {
             .sends("Location", "Where the order is shown.")
             .leads_to(OF_AN_ORDER, "order_id", "/order_id")
             .refuses(NOT_SOLD)
-            .refuses(&[Kind::EmptyCart])
+            .refuses(&[Kind::EmptyCart, Kind::NotOneOrder])
             .done_once(),
         get("/v1/orders", Session, orders::list)
             .called("listOrders")
@@ -293,6 +293,7 @@ fn holds() -> Vec<Route> {
                 Kind::OutOfStock,
                 Kind::BuyerLimit,
                 Kind::Forbidden,
+                Kind::NotOneOrder,
             ])
             .done_once(),
         get("/v1/holds/{hold_id}", Session, holds::get)

@@ -36,12 +36,20 @@ pub enum RequestError {
     /// Too many different products.
     #[error("an order may have at most {MAX_LINES} different products, not {0}")]
     TooManyLines(usize),
+    /// Several lines ask for too much of one product together.
+    #[error("the quantities of {sku} come to {sum}, and may come to {MAX_QUANTITY} at most")]
+    TooMany {
+        /// Of which product.
+        sku: Sku,
+        /// As summed up.
+        sum: i64,
+    },
     /// A quantity is out of range.
     #[error("the quantity of {sku} must be from 1 to {MAX_QUANTITY}, not {quantity}")]
     Quantity {
         /// Of which product.
         sku: Sku,
-        /// As asked for, or as summed up.
+        /// As asked for.
         quantity: i64,
     },
     /// Products that the shop does not have.
@@ -65,16 +73,13 @@ pub fn gather(items: &[Item]) -> Result<Vec<Item>, RequestError> {
         let sum = quantities.entry(sku).or_default();
         let allowed = 1..=MAX_QUANTITY;
         *sum = sum.saturating_add(*quantity);
-        if !allowed.contains(quantity) || !allowed.contains(sum) {
-            let quantity = if allowed.contains(quantity) {
-                *sum
-            } else {
-                *quantity
-            };
-            return Err(RequestError::Quantity {
-                sku: sku.clone(),
-                quantity,
-            });
+        let (sku, sum) = (sku.clone(), *sum);
+        if !allowed.contains(quantity) {
+            let quantity = *quantity;
+            return Err(RequestError::Quantity { sku, quantity });
+        }
+        if !allowed.contains(&sum) {
+            return Err(RequestError::TooMany { sku, sum });
         }
     }
     match quantities.len() {
@@ -189,10 +194,11 @@ mod tests {
             ));
         }
         let halves = [item("A", MAX_QUANTITY), item("A", 1)];
-        assert!(matches!(
-            gather(&halves),
-            Err(RequestError::Quantity { .. })
-        ));
+        let too_many = RequestError::TooMany {
+            sku: "A".parse().expect("a sku"),
+            sum: MAX_QUANTITY + 1,
+        };
+        assert_eq!(gather(&halves), Err(too_many));
         assert_eq!(gather(&[]), Err(RequestError::Empty));
     }
 

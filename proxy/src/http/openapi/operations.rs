@@ -110,9 +110,8 @@ impl Schemas {
             parameters.push(json!({
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "The same request with the same key is done once; see docs/http.md.",
+                "description": "The same request with the same key is done once; best a random UUID in quotes. See docs/http.md.",
                 "schema": { "type": "string", "minLength": 1, "pattern": IDEMPOTENCY_KEY },
-                "example": "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
             }));
         }
         parameters

@@ -55,6 +55,7 @@ pub fn document(routes: &[Route], shop: &Shop<'_>) -> Value {
         "paths": paths,
         "components": {
             "schemas": definitions,
+            "headers": operations::common_headers(),
             "securitySchemes": security_schemes(shop.session_cookie),
         },
     })

@@ -17,6 +17,15 @@ use crate::http::stock_stream::EVENT_STREAM;
 
 const SCHEMAS: &str = "/components/schemas";
 
+/// How much more may be asked, in the headers of draft-ietf-httpapi-ratelimit-headers.
+const RATES: [(&str, &str); 2] = [
+    (
+        "RateLimit",
+        "What is left of each rate that the request was counted in.",
+    ),
+    ("RateLimit-Policy", "Those rates: the quota and the window."),
+];
+
 /// What an Idempotency-Key may be: a string in quotes, or a bare word.
 const IDEMPOTENCY_KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--:<-\[\]-~]{1,255})$"#;
 
@@ -180,6 +189,12 @@ impl Schemas {
         for (status, kinds) in by_status {
             responses.insert(status.to_string(), refusal(&self.problem, &kinds));
         }
+        for response in responses.values_mut() {
+            for (name, _) in RATES {
+                let header = json!({ "$ref": format!("#/components/headers/{name}") });
+                response["headers"][name] = header;
+            }
+        }
         responses
     }
 }
@@ -189,6 +204,15 @@ fn unwrap_lines(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");
     }
+}
+
+/// The headers that any answer may have.
+pub fn common_headers() -> Value {
+    let headers = RATES.map(|(name, description)| {
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        (name.to_owned(), header)
+    });
+    Value::Object(headers.into_iter().collect())
 }
 
 /// What can be asked next with what was answered.

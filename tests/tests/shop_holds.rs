@@ -21,8 +21,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn start() -> Result<Stack> {
     let products = [
-        "KEEP-1", "KEEP-2", "SHORT", "EXPIRES", "LATE", "PAID", "TWICE", "DECLINED", "FAILING",
-        "RANGE", "SLOW", "RELEASED",
+        "KEEP-1",
+        "KEEP-2",
+        "SHORT",
+        "EXPIRES",
+        "LATE",
+        "PAID",
+        "TWICE",
+        "DECLINED",
+        "FAILING",
+        "RANGE",
+        "SLOW",
+        "RELEASED",
+        "CANCELLED",
     ];
     Stack::start(StackOptions {
         catalogue: Some(catalogue_of(&products)?),
@@ -327,6 +338,31 @@ async fn a_hold_lasts_ten_minutes_at_most() -> Result<()> {
     assert_eq!(
         (unknown.status, &unknown.body["retry_safe"]),
         (404, &Value::Bool(false))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hold_whose_order_was_cancelled_says_so() -> Result<()> {
+    let holder = guest().await?;
+    let taken = hold(&holder, &[("CANCELLED", 2)], 60_000).await?;
+    let id = taken.id()?;
+    assert_eq!(confirm(&holder, id, GOOD_CARD).await?.status, 201);
+    let says = async || {
+        let refused = extend(&holder, id, 60_000).await?;
+        assert_eq!((refused.status, refused.problem()), (409, "hold-ended"));
+        let detail = refused.body["detail"].as_str().map(str::to_owned);
+        detail.context("a detail")
+    };
+    let sold = says().await?;
+    assert!(sold.ends_with("it is sold"), "{sold}");
+    let path = format!("/v1/orders/{id}/cancel");
+    let cancelled = holder.call(Method::POST, &path, &json!({})).await?;
+    assert_eq!(cancelled.status, 200);
+    let cancelled = says().await?;
+    assert!(
+        cancelled.ends_with("its order was cancelled"),
+        "{cancelled}"
     );
     Ok(())
 }

@@ -130,7 +130,11 @@ pub fn admins() -> Vec<Bad> {
         ("if-match: W/\"1.x\"", 412, "precondition-failed"),
         ("if-none-match: *", 412, "precondition-failed"),
         ("if-none-match: \"1.x\"", 400, "invalid-value"),
-        ("if-match: *\r\nif-none-match: *", 400, "invalid-value"),
+        (
+            "if-match: *\r\nif-none-match: *",
+            412,
+            "precondition-failed",
+        ),
     ] {
         let headers = format!("{JSON}\r\n{condition}");
         requests.push(bad_with(

@@ -56,6 +56,7 @@ pub fn document(routes: &[Route], shop: &Shop<'_>) -> Value {
         "components": {
             "schemas": definitions,
             "headers": operations::common_headers(),
+            "responses": schemas.refusals,
             "securitySchemes": security_schemes(shop.session_cookie),
         },
     })
@@ -126,9 +127,32 @@ mod tests {
     use crate::http::routes::routes;
 
     const SHOP: Shop<'_> = Shop {
-        session_cookie: "cookie",
+        session_cookie: "__Host-holdfast_session",
         longest_hold_ms: 600_000,
     };
+
+    /// So that a change of the contract shows in review.
+    #[test]
+    fn the_tree_has_the_document_as_it_is() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let path = docs.join("openapi.json");
+        let document = document(&routes(), &SHOP);
+        let text = serde_json::to_string_pretty(&document).expect("a JSON value");
+        let text = format!("{text}\n");
+        if std::env::var_os("HOLDFAST_BLESS").is_some() {
+            std::fs::write(path, text).expect("written");
+            return;
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let mut lines = kept.lines().zip(text.lines());
+        let first = lines.position(|(kept, now)| kept != now);
+        assert!(
+            kept == text,
+            "the contract has changed, first in line {}; if that is meant, write docs/openapi.json anew: \
+             HOLDFAST_BLESS=1 cargo test --release -p holdfast-proxy --lib openapi",
+            first.unwrap_or(kept.lines().count().min(text.lines().count())) + 1
+        );
+    }
 
     #[test]
     fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {

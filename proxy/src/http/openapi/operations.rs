@@ -34,6 +34,8 @@ const IDEMPOTENCY_KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--:<-\[
 pub struct Schemas {
     pub(super) sent: SchemaGenerator,
     pub(super) answered: SchemaGenerator,
+    /// The responses that refuse, by the slugs of their problems.
+    pub(super) refusals: Map<String, Value>,
     problem: Schema,
 }
 
@@ -51,6 +53,7 @@ impl Schemas {
         let mut answered = settings().for_serialize().into_generator();
         Self {
             sent: settings().for_deserialize().into_generator(),
+            refusals: Map::new(),
             problem: answered.subschema_for::<Problem>(),
             answered,
         }
@@ -173,10 +176,8 @@ impl Schemas {
                 }
                 Content::Nothing => {}
             }
-            let headers = headers(route, *status);
-            if !headers.is_empty() {
-                response["headers"] = Value::Object(headers);
-            }
+            response["headers"] = Value::Object(headers(route, *status));
+            add_rates(&mut response);
             responses.insert(status.to_string(), response);
         }
         let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
@@ -187,15 +188,20 @@ impl Schemas {
                 .push(kind);
         }
         for (status, kinds) in by_status {
-            responses.insert(status.to_string(), refusal(&self.problem, &kinds));
-        }
-        for response in responses.values_mut() {
-            for (name, _) in RATES {
-                let header = json!({ "$ref": format!("#/components/headers/{name}") });
-                response["headers"][name] = header;
-            }
+            responses.insert(status.to_string(), self.refusal(&kinds));
         }
         responses
+    }
+
+    /// Refers to the refusal of these kinds, which many operations have in common.
+    fn refusal(&mut self, kinds: &[Kind]) -> Value {
+        let slugs: Vec<&str> = kinds.iter().map(|kind| kind.slug()).collect();
+        let name = slugs.join(".");
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        let mut response = refusal(&self.problem, kinds);
+        add_rates(&mut response);
+        self.refusals.insert(name, response);
+        reference
     }
 }
 
@@ -213,6 +219,13 @@ pub fn common_headers() -> Value {
         (name.to_owned(), header)
     });
     Value::Object(headers.into_iter().collect())
+}
+
+fn add_rates(response: &mut Value) {
+    for (name, _) in RATES {
+        let header = json!({ "$ref": format!("#/components/headers/{name}") });
+        response["headers"][name] = header;
+    }
 }
 
 /// What can be asked next with what was answered.

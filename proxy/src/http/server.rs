@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{Body, Kind, Problem, router::Router};
@@ -83,7 +84,10 @@ pub async fn accept<F, A>(
             tracing::debug!(%error, "a connection broke before it began");
         }
         let answer = answer.clone();
+        let has_asked = Arc::new(Notify::new());
+        let asked = has_asked.clone();
         let service = service_fn(move |request| {
+            asked.notify_one();
             let answering = answer(peer, request);
             async move { Ok::<_, Infallible>(answering.await) }
         });
@@ -92,8 +96,17 @@ pub async fn accept<F, A>(
             .into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                // Before it knows the version of HTTP, hyper waits without a deadline.
+                is_silent = is_silent(&has_asked) => match is_silent {
+                    true => return,
+                    false => connection.await,
+                },
+            };
             // A client that goes away mid-request is everyday; its request runs on regardless.
-            if let Err(error) = connection.await {
+            if let Err(error) = ended {
                 tracing::debug!(error, "a connection broke");
             }
         });
@@ -105,6 +118,12 @@ pub async fn accept<F, A>(
     {
         tracing::warn!("some requests were still open at the end of the drain");
     }
+}
+
+/// Whether nothing is asked within the time for the first request's headers.
+async fn is_silent(has_asked: &Notify) -> bool {
+    let asked = tokio::time::timeout(HEADER_TIMEOUT, has_asked.notified());
+    asked.await.is_err()
 }
 
 struct Service {
@@ -147,5 +166,37 @@ impl Service {
             let detail = "the request was not finished within its deadline; what it began goes on, and is undone or completed by itself";
             Problem::new(Kind::DeadlineExceeded, detail).into_response()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Whether the server hangs up on a client that says this and then nothing.
+    async fn is_hung_up_on(said: &[u8]) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let answer = |_, _| async { Problem::new(Kind::NotFound, "nothing").into_response() };
+        let serving = tokio::spawn(accept(listener, stop.clone(), Duration::ZERO, answer));
+        let mut client = TcpStream::connect(address).await.expect("a connection");
+        client.write_all(said).await.expect("sent");
+        let mut heard = Vec::new();
+        let end = tokio::time::timeout(HEADER_TIMEOUT * 3, client.read_to_end(&mut heard)).await;
+        stop.cancel();
+        serving.await.expect("it ends");
+        end.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_connects_and_asks_nothing_is_hung_up_on() {
+        // The last two could still become the preface of HTTP/2.
+        for said in ["GET / HTTP/1.1\r\nhost:", "", "PRI * HTTP"] {
+            assert!(is_hung_up_on(said.as_bytes()).await, "{said:?}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The session behind a cookie or bearer token, and the operator.
 
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Call, Kind, Problem};
+use super::{Call, Kind, Problem, cookie};
 use crate::config;
 use crate::gateway::sessions::{Rate, TouchOptions, Touched};
 use crate::sessions::SessionToken;
@@ -24,7 +25,7 @@ impl Call {
     pub fn token(&self) -> Option<SessionToken> {
         let bearer = self.bearer();
         bearer
-            .or_else(|| self.cookie(self.app.config.http.session_cookie()))
+            .or_else(|| cookie::find(&self.head.headers, self.app.config.http.session_cookie()))
             .and_then(SessionToken::parse)
     }
 
@@ -94,19 +95,16 @@ impl Call {
     }
 
     pub(super) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
+        bearer_of(&self.head.headers)
     }
+}
 
-    fn cookie(&self, name: &str) -> Option<&str> {
-        let pairs = self.header("cookie")?.split(';');
-        pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
-    }
+/// The token of `Authorization: Bearer`.
+pub(super) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 fn no_session(detail: &str) -> Problem {

@@ -1,12 +1,23 @@
 //! The session's cookie, by OWASP's session management rules.
 
 use hyper::Response;
-use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
 use super::{Answer, Body, Problem};
 use crate::config;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// The value of a cookie. Over HTTP/2 each cookie may come in a field of its own (RFC 9113, 8.2.3),
+/// and what others have set beside it need not be ASCII.
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
 
 /// Gives the session to the browser, for as long as the store keeps it in any case.
 pub fn give(
@@ -82,5 +93,27 @@ mod tests {
             cookie(&http, "", 0),
             "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         );
+    }
+
+    #[test]
+    fn the_session_is_found_whatever_else_the_browser_keeps() {
+        let found = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_bytes(line).expect("a header"));
+            }
+            find(&headers, "session").map(str::to_owned)
+        };
+        let session = Some("id.secret".to_owned());
+        assert_eq!(found(&[b"session=id.secret"]), session);
+        assert_eq!(found(&[b"a=1; session=id.secret;b=2"]), session);
+        assert_eq!(found(&[b"a=1", b"session=id.secret"]), session);
+        assert_eq!(
+            found(&["name=Zo\u{eb}; session=id.secret".as_bytes()]),
+            session
+        );
+        assert_eq!(found(&[b"name=\xff; session=id.secret"]), session);
+        assert_eq!(found(&[b"my_session=id.secret; sessions=1"]), None);
+        assert_eq!(found(&[]), None);
     }
 }

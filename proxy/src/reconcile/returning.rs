@@ -47,13 +47,21 @@ impl Returning {
 
     async fn watch(&self) {
         let mut reached = Instant::now();
+        // Who logged out while the process before this one did not reach Redis is told anew.
+        let mut away_before = self.sessions.longest_life();
         loop {
             let gateway = &self.servers.gateway;
             if !gateway.is_away() {
                 reached = Instant::now();
             }
             if gateway.is_away() {
-                self.try_it(reached.elapsed()).await;
+                self.try_it(away_before + reached.elapsed()).await;
+            } else if !away_before.is_zero() {
+                if self.is_back(away_before).await {
+                    away_before = Duration::ZERO;
+                } else {
+                    tokio::time::sleep(PAUSE).await;
+                }
             } else if !gateway.sells()
                 && let Err(error) = self.catch_up().await
             {

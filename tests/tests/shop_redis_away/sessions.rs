@@ -1,13 +1,15 @@
 //! Sessions without Redis.
 
 use anyhow::{Result, ensure};
+use futures::future::try_join_all;
 use holdfast_tests::shop::{Shop, Shopper, send};
+use holdfast_tests::wait;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection, MySqlConnection};
 use uuid::Uuid;
 
-use super::{STACK, is_in_redis, is_refused_for_now, while_redis_hangs};
+use super::{PATIENCE, STACK, is_in_redis, is_refused_for_now, while_redis_hangs};
 
 #[tokio::test]
 async fn who_is_logged_in_goes_on_and_who_logs_out_stays_out() -> Result<()> {
@@ -75,14 +77,39 @@ async fn sessions_that_redis_has_lost_are_brought_back_unless_they_ended() -> Re
 
     assert_eq!(status(&forged(&stays)).await?, 401);
     assert!(!is_in_redis(&stack, stays.session_id())?);
-    let current = stays.get("/v1/sessions/current").await?;
-    assert_eq!(current.status, 200, "{current:?}");
-    assert_eq!(current.body["owner"], stays.session()["owner"]);
+    // A browser asks for several things at once.
+    let asked = (0..8).map(|_| stays.get("/v1/sessions/current"));
+    for current in try_join_all(asked).await? {
+        assert_eq!(current.status, 200, "{current:?}");
+        assert_eq!(current.body["owner"], stays.session()["owner"]);
+    }
     assert!(is_in_redis(&stack, stays.session_id())?);
     for gone in [&leaves, &forgotten] {
         assert_eq!(status(gone).await?, 401);
         assert!(!is_in_redis(&stack, gone.session_id())?);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_logged_out_before_a_proxy_began_is_told_by_it() -> Result<()> {
+    let stack = STACK.lock().await;
+    let shop = Shop::of(&stack.proxy);
+    let [leaves, stays] = [shop.guest().await?, shop.guest().await?];
+    // As a proxy leaves it that ends before Redis is back.
+    let mut database = MySqlConnection::connect(&stack.database_url()).await?;
+    let end =
+        sqlx::query("UPDATE sessions SET ended_at = NOW(3) - INTERVAL 10 MINUTE WHERE id = ?");
+    end.bind(id(&leaves)?).execute(&mut database).await?;
+    assert!(is_in_redis(&stack, leaves.session_id())?, "nobody tells");
+
+    let _proxy = stack.another_proxy()?;
+    wait::until("redis to be told", PATIENCE, || {
+        let lives = is_in_redis(&stack, leaves.session_id())?;
+        Ok((!lives).then_some(()))
+    })?;
+    assert_eq!(status(&leaves).await?, 401);
+    assert_eq!(status(&stays).await?, 200);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What a route says of itself: the facts of which the OpenAPI document is made.
 
 use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
 
 use super::Kind;
 use super::route::{Access, Route};
@@ -31,6 +32,9 @@ pub struct Contract {
     pub headers: Vec<(&'static str, &'static str)>,
     /// What can be asked next with what it answers.
     pub links: Vec<Link>,
+    /// What can be sent next: an operation and its body, in which members of the answer are named
+    /// as in `$response.body#/sku`.
+    pub next_bodies: Vec<(&'static str, Value)>,
 }
 
 /// A member of an answer by which another operation finds its resource.

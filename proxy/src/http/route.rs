@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::Method;
 use schemars::JsonSchema;
+use serde_json::Value;
 
 use super::contract::{Content, Contract, Link};
 use super::{Answer, Call, Kind, Problem, cross_site, idempotency};
@@ -125,6 +126,13 @@ impl Route {
             member,
         });
         self.contract.links.extend(links);
+        self
+    }
+
+    /// What can be sent to another operation next, with members of the answer in it.
+    #[must_use]
+    pub fn leads_to_body(mut self, operation_id: &'static str, body: Value) -> Self {
+        self.contract.next_bodies.push((operation_id, body));
         self
     }
 

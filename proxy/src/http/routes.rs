@@ -1,5 +1,7 @@
 //! The table of routes: everything that the API takes, and what each needs, read from top to bottom.
 
+use serde_json::{Value, json};
+
 use super::Kind;
 use super::carts::{self, Quantity};
 use super::holds::{self, ConfirmForm, ExtendForm, Hold, HoldForm};
@@ -135,6 +137,11 @@ const OF_A_PRODUCT: &[&str] = &[
     "removeFromCart",
 ];
 
+/// One unit of a product, as a line that is asked for.
+fn one_of(sku: &str) -> Value {
+    json!({ "sku": sku, "quantity": 1 })
+}
+
 fn catalogue() -> Vec<Route> {
     vec![
         get("/v1/products", Anyone, products::list)
@@ -143,7 +150,12 @@ fn catalogue() -> Vec<Route> {
             .asks::<ProductQuery>()
             .answers::<ProductPage>(200)
             .conditional()
-            .leads_to(OF_A_PRODUCT, "sku", "/products/0/sku"),
+            .leads_to(OF_A_PRODUCT, "sku", "/products/0/sku")
+            .leads_to_body("addToCart", one_of("$response.body#/products/0/sku"))
+            .leads_to_body(
+                "takeHold",
+                json!({ "items": [one_of("$response.body#/products/0/sku")] }),
+            ),
         post("/v1/products", Admin, product_changes::create)
             .called("createProduct")
             .says("Puts a new product into the catalogue.")
@@ -155,7 +167,10 @@ fn catalogue() -> Vec<Route> {
             .called("getProduct")
             .says("Shows one product.")
             .answers::<Listed>(200)
-            .conditional(),
+            .conditional()
+            .leads_to(OF_A_PRODUCT, "sku", "/sku")
+            .leads_to_body("addToCart", one_of("$response.body#/sku"))
+            .leads_to_body("takeHold", json!({ "items": [one_of("$response.body#/sku")] })),
         put("/v1/products/{sku}", Admin, product_changes::put)
             .called("putProduct")
             .says("Creates a product or changes all that is said of it, and sells it again if it was retired.")
@@ -193,6 +208,10 @@ fn cart() -> Vec<Route> {
             .takes::<Item>()
             .answers::<PricedCart>(200)
             .leads_to(&["setInCart", "removeFromCart"], "sku", "/lines/0/sku")
+            .leads_to_body(
+                "placeOrder",
+                json!({ "cart": true, "payment": { "card": "4242424242424242" } }),
+            )
             .refuses(&[Kind::NotFound]),
         put("/v1/cart/items/{sku}", Session, carts::set)
             .called("setInCart")

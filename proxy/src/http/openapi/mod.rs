@@ -202,6 +202,12 @@ mod tests {
             count += 1;
         }
         assert!(count > 5, "{count}");
+        for (operation_id, _) in routes.iter().flat_map(|route| &route.contract.next_bodies) {
+            let to = routes
+                .iter()
+                .find(|other| other.contract.operation_id == *operation_id);
+            assert!(to.expect(operation_id).contract.body.is_some());
+        }
     }
 
     /// Every `description` and `summary` in the document.

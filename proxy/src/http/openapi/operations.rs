@@ -238,7 +238,11 @@ fn links(contract: &Contract) -> Map<String, Value> {
         });
         (link.operation_id.to_owned(), value)
     });
-    links.collect()
+    let bodies = contract.next_bodies.iter().map(|(operation_id, body)| {
+        let value = json!({ "operationId": operation_id, "requestBody": body });
+        ((*operation_id).to_owned(), value)
+    });
+    links.chain(bodies).collect()
 }
 
 /// What is answered besides the body.

@@ -26,12 +26,12 @@ impl Login {
             address: Counted::new("login-address", &address_of(call)),
         };
         let (gateway, auth) = (&call.app.gateway, &call.app.config.auth);
-        let (account, address) = tokio::try_join!(
-            gateway.count_attempt(&login.account, auth.window_ms),
-            gateway.count_attempt(&login.address, auth.window_ms),
-        )?;
-        refuse_beyond(auth.account_attempts, account)?;
-        refuse_beyond(auth.address_attempts, address)?;
+        let address = gateway.count_attempt(&login.address, auth.window_ms);
+        refuse_beyond(auth.address_attempts, address.await?)?;
+        // Only then, so that an address that is refused can lock nobody out of an account, nor fill
+        // the store with accounts that it makes up.
+        let account = gateway.count_attempt(&login.account, auth.window_ms);
+        refuse_beyond(auth.account_attempts, account.await?)?;
         Ok(login)
     }
 

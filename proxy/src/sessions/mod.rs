@@ -138,10 +138,7 @@ impl Sessions {
             Ok(()) => self.gateway.start_session(id, &lost).await,
             failed => failed,
         };
-        // Of the requests that a browser sends at once another was faster.
-        if let Err(error) = begun
-            && !error.has_prefix("EXISTS")
-        {
+        if let Err(error) = begun {
             tracing::debug!(%error, "a lost session was not begun again");
             return None;
         }

@@ -79,6 +79,17 @@ async fn sells_again(proxy: &Proxy) -> Result<()> {
     .await
 }
 
+/// Waits until Redis counts this product: the test before may have emptied it.
+async fn is_counted(stack: &Stack, sku: &str) -> Result<()> {
+    wait::until_async(format!("redis to count {sku}"), PATIENCE, || async {
+        let mut redis = stack.redis.connection()?;
+        let key = format!("inv:{{{sku}}}");
+        let counted: bool = redis::cmd("EXISTS").arg(key).query(&mut redis)?;
+        Ok(counted.then_some(()))
+    })
+    .await
+}
+
 /// Whether it was refused with 503 and when to come again.
 fn is_refused_for_now(reply: &Reply) -> bool {
     reply.status == 503

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{STACK, given_up, is_refused_for_now, sells_again};
+use super::{STACK, given_up, is_counted, is_refused_for_now, sells_again};
 
 /// More than the ten units that there are.
 const BUYERS: usize = 40;
@@ -20,6 +20,7 @@ const BUYERS: usize = 40;
 #[tokio::test]
 async fn the_last_units_are_sold_once_by_the_database_and_redis_is_told() -> Result<()> {
     let stack = STACK.lock().await;
+    is_counted(&stack, "LAST").await?;
     let sells_without =
         stack.another_proxy_with(&[("HOLDFAST_ORDERS__WITHOUT_REDIS", "database")])?;
     let shop = Shop::of(&sells_without);

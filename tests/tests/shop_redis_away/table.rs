@@ -18,7 +18,7 @@ use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 
 use super::routes::{ORDER, ROUTES, Visitor};
-use super::{PATIENCE, STACK, given_up, is_refused_for_now, sells_again};
+use super::{PATIENCE, STACK, given_up, is_counted, is_refused_for_now, sells_again};
 
 /// The pace of each route's load.
 const PACE: Duration = Duration::from_millis(40);
@@ -189,6 +189,9 @@ impl Cell {
 #[tokio::test]
 async fn each_route_answers_rightly_while_redis_is_away_and_comes_back() -> Result<()> {
     let stack = STACK.lock().await;
+    for sku in ["MANY", "SEEN"] {
+        is_counted(&stack, sku).await?;
+    }
     let other = stack.another_proxy_with(&[("HOLDFAST_ORDERS__WITHOUT_REDIS", "database")])?;
     Shop::of(&stack.proxy).set_stock("MANY", 1_000_000).await?;
     let visitors = [

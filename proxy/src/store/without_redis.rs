@@ -1,12 +1,15 @@
 //! Orders that are sold while Redis is away: whether there is stock for them, and which of them Redis
 //! has still to be told of.
 
+use std::collections::HashMap;
+
+use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::order_rows::COLUMNS;
 use super::{Error, Store};
-use crate::orders::Order;
+use crate::orders::{Order, OrderLine};
 
 /// Orders that were written longer ago than this and are not decided are not waited for, seconds: the
 /// commit has the last word.
@@ -17,24 +20,31 @@ impl Store {
     /// before it: so that of many who want the last unit one is asked for money. No lock is taken;
     /// the guard of the commit is what keeps stock from being sold twice.
     pub async fn has_stock_for(&self, order: &Order) -> Result<bool, Error> {
-        let oldest = oldest_at(order.created_at);
+        let mut query = QueryBuilder::new(
+            "SELECT p.sku, p.stock - CAST((SELECT COALESCE(SUM(l.quantity), 0) FROM order_lines l \
+             WHERE l.sku = p.sku AND l.order_id >= ",
+        );
+        query.push_bind(oldest_at(order.created_at));
+        query.push(" AND l.order_id < ").push_bind(order.id);
+        query.push(
+            " AND NOT EXISTS (SELECT 1 FROM hold_outcomes h WHERE h.order_id = l.order_id)) AS SIGNED) \
+             FROM products p WHERE p.sku IN (",
+        );
+        let mut skus = query.separated(", ");
         for line in &order.lines {
-            let left: Option<i64> = sqlx::query_scalar(
-                "SELECT p.stock - CAST((SELECT COALESCE(SUM(l.quantity), 0) FROM order_lines l \
-                 WHERE l.sku = p.sku AND l.order_id >= ? AND l.order_id < ? AND NOT EXISTS \
-                 (SELECT 1 FROM hold_outcomes h WHERE h.order_id = l.order_id)) AS SIGNED) \
-                 FROM products p WHERE p.sku = ?",
-            )
-            .bind(oldest)
-            .bind(order.id)
-            .bind(line.sku.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-            if left.unwrap_or_default() < line.quantity {
-                return Ok(false);
-            }
+            skus.push_bind(line.sku.as_str());
         }
-        Ok(true)
+        let left: Vec<(String, i64)> = query
+            .push(")")
+            .build_query_as()
+            .fetch_all(&self.pool)
+            .await?;
+        let left: HashMap<&str, i64> = left.iter().map(|(sku, units)| (&**sku, *units)).collect();
+        let suffices = |line: &OrderLine| {
+            left.get(line.sku.as_str())
+                .is_some_and(|left| *left >= line.quantity)
+        };
+        Ok(order.lines.iter().all(suffices))
     }
 
     /// The orders that are sold and not settled: Redis may not have been told of them.
@@ -47,7 +57,7 @@ impl Store {
     /// Those of these orders that there are.
     pub async fn orders(&self, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
         let mut query =
-            sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ("));
+            QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ("));
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);

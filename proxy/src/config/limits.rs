@@ -58,14 +58,36 @@ impl Limits {
             let holds = (1..=86_400).contains(&period_s);
             ensure(holds, setting, "must be from 1 to 86400, a day")?;
         }
-        // The module refuses a burst that takes over ten years to refill.
-        let burst_s = u64::from(self.session_burst) * u64::from(self.session_period_s);
-        let refilled_s = burst_s / u64::from(self.session_requests.max(1));
-        ensure(
-            refilled_s <= 86_400,
-            "limits.session_burst",
-            "must be refilled within a day",
-        )
+        // Neither the module nor the limiters of this process count to much more than years.
+        for (setting, burst, period_s, requests) in [
+            (
+                "limits.session_burst",
+                self.session_burst,
+                self.session_period_s,
+                self.session_requests,
+            ),
+            (
+                "limits.user_burst",
+                self.user_burst,
+                self.user_period_s,
+                self.user_requests,
+            ),
+            (
+                "limits.address_burst",
+                self.address_burst,
+                self.address_period_s,
+                self.address_requests,
+            ),
+        ] {
+            let burst_s = u64::from(burst) * u64::from(period_s);
+            let refilled_s = burst_s / u64::from(requests.max(1));
+            ensure(
+                refilled_s <= 86_400,
+                setting,
+                "must be refilled within a day",
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -90,5 +112,12 @@ mod tests {
             let refused = limits(requests, period).check().expect_err("senseless");
             assert!(refused.to_string().starts_with(named), "{refused}");
         }
+        let slow = Limits {
+            user_requests: 1,
+            user_period_s: 86_400,
+            ..Limits::default()
+        };
+        let refused = slow.check().expect_err("years");
+        assert!(refused.to_string().starts_with("limits.user_burst"));
     }
 }

@@ -11,9 +11,11 @@ pub mod copy;
 pub mod of_people;
 mod token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::beginnings::{Beginnings, NewCopy};
@@ -31,6 +33,9 @@ const AT_ONCE: usize = 256;
 const COPIED_WITHIN: Duration = Duration::from_secs(1);
 /// What Redis may have lost of its last writes when it comes back.
 const LOST_WRITES: Duration = Duration::from_secs(60);
+/// Copies that are looked up at once for who shows a session that Redis does not know. Anybody can
+/// make such up, and must not take the database's connections from those who buy.
+const LOOKUPS: usize = 4;
 
 /// Both places. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +45,7 @@ pub struct Sessions {
     lifetimes: config::Session,
     beginnings: Beginnings,
     touches: Touches,
+    lookups: Arc<Semaphore>,
 }
 
 /// A session could not be ended for sure. The same may be tried again.
@@ -62,6 +68,7 @@ impl Sessions {
             store,
             lifetimes,
             touches: Touches::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
 
@@ -156,6 +163,7 @@ impl Sessions {
     }
 
     async fn copy_to_bring_back(&self, session: Uuid) -> Option<SessionCopy> {
+        let _turn = self.lookups.acquire().await.ok()?;
         let copy = self.store.session_copy(session).await;
         copy.unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether redis has lost a session");

@@ -126,6 +126,14 @@ impl Store {
         user: Uuid,
         kept: Option<Uuid>,
     ) -> Result<Vec<Uuid>, Error> {
+        retrying(|| self.try_end_session_copies_of(user, kept)).await
+    }
+
+    async fn try_end_session_copies_of(
+        &self,
+        user: Uuid,
+        kept: Option<Uuid>,
+    ) -> Result<Vec<Uuid>, Error> {
         let mut transaction = self.begin().await?;
         let mut ids: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL FOR UPDATE",

@@ -154,8 +154,16 @@ pub async fn add_stock(transaction: &mut Transaction, sku: &Sku, delta: i64) -> 
     Ok(())
 }
 
-/// What the catalogue has under a SKU, which nobody else changes until the transaction ends.
+/// What the catalogue has under a SKU, which nobody else changes until the transaction ends. Where it
+/// has nothing, nothing is locked: of many who lock a gap, none can insert into it.
 pub async fn lock_entry(transaction: &mut Transaction, sku: &Sku) -> Result<Option<Entry>, Error> {
+    let known: Option<String> = sqlx::query_scalar("SELECT sku FROM products WHERE sku = ?")
+        .bind(sku.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    if known.is_none() {
+        return Ok(None);
+    }
     let mut query = select();
     query.push(" WHERE sku = ").push_bind(sku.as_str());
     query.push(" FOR UPDATE");

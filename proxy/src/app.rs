@@ -44,6 +44,9 @@ pub struct App {
     pub openapi: serde_json::Value,
     /// What is counted, for GET /metrics on the admin port.
     pub metrics: Arc<Metrics>,
-    /// Cancelled when the process has been told to stop.
+    /// Cancelled when the process has been told to stop: it serves on, and the balancers are told to
+    /// leave it alone.
+    pub draining: CancellationToken,
+    /// Cancelled `http.drain_notice_ms` later: nothing new is begun.
     pub stopping: CancellationToken,
 }

@@ -181,7 +181,9 @@ fn configuration(options: &ProxyOptions, home: &Home, http_port: u16, admin_port
         .map(|topic| format!("topic = {}\n", quoted(topic)));
     format!(
         "# Written by the stack launcher at every start; changes here are lost.\n\
-         [http]\nlisten = \"127.0.0.1:{http_port}\"\nplain_http_cookies = true\n\n\
+         [http]\nlisten = \"127.0.0.1:{http_port}\"\nplain_http_cookies = true\n\
+         # No balancer stands before it that would have to take notice.\n\
+         drain_notice_ms = 0\n\n\
          [admin]\nlisten = \"127.0.0.1:{admin_port}\"\n\n\
          [auth]\noperator_token_file = {}\n\n\
          [redis]\nurl = {}\n\n\

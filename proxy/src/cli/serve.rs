@@ -15,7 +15,7 @@ use crate::catalogue::cache::Catalogue;
 use crate::config::Config;
 use crate::events::{kafka, refusals::Refusals, relay};
 use crate::gateway::Gateway;
-use crate::http::{admin, openapi, router::Router, routes::routes, server};
+use crate::http::{admin, connection::Leave, openapi, router::Router, routes::routes, server};
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::payment::HttpProvider;
@@ -29,9 +29,6 @@ use crate::saga::{leases, recovery, runner::Runner};
 use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::telemetry::Metrics;
-
-/// Connections that may wait to be accepted; a rush arrives all at once.
-const BACKLOG: u32 = 4096;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
@@ -87,14 +84,18 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let admin_app = app.clone();
     let admin = tokio::spawn(server::accept(
         admin_listener,
-        stop_relay.clone(),
+        Leave {
+            draining: stop_relay.clone(),
+            stopping: stop_relay.clone(),
+        },
         drain_timeout,
         move |_, request| admin::answer(admin_app.clone(), request),
     ));
-    let api = tokio::spawn(server::serve(listener, app.clone(), router, stop.clone()));
+    let api = tokio::spawn(server::serve(listener, app.clone(), router));
 
-    await_signal().await?;
-    tracing::info!("draining: open requests and sagas are finished, new ones are refused");
+    let notice = Duration::from_millis(app.config.http.drain_notice_ms);
+    await_the_end(notice, &app.draining).await?;
+    tracing::info!("stopping: open requests and sagas are finished, new ones are refused");
     stop.cancel();
     api.await?;
     app.sagas.drain(drain_timeout).await;
@@ -166,6 +167,7 @@ fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>
         catalogue,
         sagas: Arc::new(sagas),
         metrics,
+        draining: CancellationToken::new(),
         stopping: stop.clone(),
     }))
 }
@@ -201,15 +203,26 @@ fn listen(address: SocketAddr, send_timeout: Duration) -> anyhow::Result<TcpList
     socket
         .bind(address)
         .with_context(|| format!("cannot listen on {address}"))?;
-    Ok(socket.listen(BACKLOG)?)
+    Ok(socket.listen(server::MOST_WAITING)?)
 }
 
-async fn await_signal() -> anyhow::Result<()> {
+/// Returns when it is time to close. SIGTERM begins the drain, in which everything is served on for
+/// the time of the `notice`; a second one ends it. SIGINT comes from a terminal, where nobody else
+/// needs to take notice.
+async fn await_the_end(notice: Duration, draining: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {
+            tracing::info!(?notice, "draining: everything is served on meanwhile");
+            draining.cancel();
+            tokio::select! {
+                () = tokio::time::sleep(notice) => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ = interrupt.recv() => draining.cancel(),
     }
     Ok(())
 }

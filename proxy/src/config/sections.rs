@@ -26,7 +26,9 @@ pub struct Http {
     pub max_uri_bytes: usize,
     /// The most bytes of all headers together.
     pub max_header_bytes: usize,
-    /// How long open requests may go on after SIGTERM, ms.
+    /// How long everything is served on after SIGTERM, for the balancers to take notice, ms.
+    pub drain_notice_ms: u64,
+    /// How long open requests may go on after that, ms.
     pub drain_timeout_ms: u64,
     /// The most requests worked on at once; further ones get 503 and Retry-After.
     pub max_concurrent_requests: usize,
@@ -48,6 +50,7 @@ impl Default for Http {
             max_body_bytes: 1 << 20,
             max_uri_bytes: 8_192,
             max_header_bytes: 16_384,
+            drain_notice_ms: 5_000,
             drain_timeout_ms: 10_000,
             max_concurrent_requests: 10_000,
             plain_http_cookies: false,

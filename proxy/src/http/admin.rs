@@ -43,7 +43,7 @@ async fn ready(app: &App) -> Answer {
     let does_without = redis.is_ok()
         || app.gateway.has_answered()
         || app.config.orders.without_redis == WithoutRedis::Database;
-    let is_ready = mysql.is_ok() && does_without && !app.stopping.is_cancelled();
+    let is_ready = mysql.is_ok() && does_without && !app.draining.is_cancelled();
     let (status, word) = match is_ready {
         true if app.gateway.sells() && redis.is_ok() => (StatusCode::OK, "ready"),
         true => (StatusCode::OK, "degraded"),
@@ -53,7 +53,7 @@ async fn ready(app: &App) -> Answer {
         "status": word,
         "redis": describe(redis),
         "mysql": describe(mysql),
-        "draining": app.stopping.is_cancelled(),
+        "draining": app.draining.is_cancelled(),
     });
     super::json(status, &document)
 }

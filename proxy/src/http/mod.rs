@@ -9,6 +9,7 @@ pub mod call;
 pub mod carts;
 pub mod client_address;
 mod conditional;
+pub mod connection;
 pub mod contract;
 pub mod cookie;
 pub mod cross_site;

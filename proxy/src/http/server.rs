@@ -1,30 +1,45 @@
 //! The listener: accepts, sheds what cannot be served in time, and drains at the end.
+//!
+//! A drain has two steps. While the notice runs everything is served as before, so that the
+//! balancers have the time to see that this proxy goes; only connections are not kept
+//! (`connection.rs`). Then the listener closes, and what is open is finished.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
-use tokio_util::sync::CancellationToken;
+use socket2::{SockFilter, SockRef};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
+use super::connection::{HEADER_TIMEOUT, Leave, converse};
 use super::{Body, Kind, Problem, router::Router};
 use crate::app::App;
 
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that may wait to be accepted; a rush arrives all at once.
+pub const MOST_WAITING: u32 = 4096;
 
-/// Serves the API on `listener` until `stop` is cancelled, then lets open requests finish
+/// How long a connection may take to be made: the way there and back.
+const IN_THE_DOOR: Duration = Duration::from_millis(100);
+/// Instructions of the filter, as linux/bpf_common.h numbers them: BPF_LD | BPF_B | BPF_ABS,
+/// BPF_JMP | BPF_JSET | BPF_K, BPF_RET | BPF_K.
+const BPF_LD_BYTE: u16 = 0x30;
+const BPF_JUMP_IF_SET: u16 = 0x45;
+const BPF_RETURN: u16 = 0x06;
+
+/// Serves the API on `listener` until the app is `stopping`, then lets open requests finish
 /// within `http.drain_timeout_ms`.
-pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router) {
     let most_at_once = app.config.http.max_concurrent_requests;
+    let leave = Leave {
+        draining: app.draining.clone(),
+        stopping: app.stopping.clone(),
+    };
     let service = Arc::new(Service {
         permits: Arc::new(Semaphore::new(most_at_once)),
         drain_timeout: Duration::from_millis(app.config.http.drain_timeout_ms),
@@ -34,7 +49,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
     let answering = service.clone();
     accept(
         listener,
-        stop,
+        leave,
         service.drain_timeout,
         move |peer, request| answering.clone().answer(peer, request),
     )
@@ -49,70 +64,36 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: C
     }
 }
 
-/// Accepts connections until `stop`, answers each request with `answer`, which is told who is at
-/// the other end, then drains.
-pub async fn accept<F, A>(
-    listener: TcpListener,
-    stop: CancellationToken,
-    drain_timeout: Duration,
-    answer: F,
-) where
+/// Accepts connections until `leave` says otherwise, answers each request with `answer`, which is
+/// told who is at the other end, then drains.
+pub async fn accept<F, A>(listener: TcpListener, leave: Leave, drain_timeout: Duration, answer: F)
+where
     F: Fn(SocketAddr, Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    let connections = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let mut http = auto::Builder::new(TokioExecutor::new());
     // A client that sends its headers byte by byte may not keep a connection for ever.
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
-    loop {
-        let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Most often too many open files: others must end before one can begin.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
-        };
-        // An answer is one small write; waiting to fill a packet would only delay it.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection broke before it began");
-        }
-        let answer = answer.clone();
-        let has_asked = Arc::new(Notify::new());
-        let asked = has_asked.clone();
-        let service = service_fn(move |request| {
-            asked.notify_one();
-            let answering = answer(peer, request);
-            async move { Ok::<_, Infallible>(answering.await) }
-        });
-        let connection = http
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                // Before it knows the version of HTTP, hyper waits without a deadline.
-                is_silent = is_silent(&has_asked) => match is_silent {
-                    true => return,
-                    false => connection.await,
-                },
-            };
-            // A client that goes away mid-request is everyday; its request runs on regardless.
-            if let Err(error) = ended {
-                tracing::debug!(error, "a connection broke");
-            }
-        });
+    let welcome = |stream, peer| {
+        let (answer, leave) = (answer.clone(), leave.clone());
+        let answer = move |request| answer(peer, request);
+        connections.spawn(converse(http.clone(), stream, leave, answer));
+    };
+    tokio::select! {
+        () = welcome_all(&listener, &welcome) => {}
+        () = leave.stopping.cancelled() => {}
+    }
+    match shut(&listener) {
+        // Whoever is in the door comes in.
+        Ok(()) => _ = tokio::time::timeout(IN_THE_DOOR, welcome_all(&listener, &welcome)).await,
+        Err(error) => tracing::warn!(%error, "who waits to be accepted is turned away"),
     }
     drop(listener);
-    if tokio::time::timeout(drain_timeout, connections.shutdown())
+    connections.close();
+    if tokio::time::timeout(drain_timeout, connections.wait())
         .await
         .is_err()
     {
@@ -120,10 +101,32 @@ pub async fn accept<F, A>(
     }
 }
 
-/// Whether nothing is asked within the time for the first request's headers.
-async fn is_silent(has_asked: &Notify) -> bool {
-    let asked = tokio::time::timeout(HEADER_TIMEOUT, has_asked.notified());
-    asked.await.is_err()
+async fn welcome_all(listener: &TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => welcome(stream, peer),
+            Err(error) => {
+                // Most often too many open files: others must end before one can begin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// Lets no further connection begin. To close a listener resets whoever the kernel has let in and
+/// nobody has accepted yet, who may have sent a request by then; so the kernel is first told, by a
+/// filter in classic BPF, to drop the packets that begin a connection.
+fn shut(listener: &TcpListener) -> std::io::Result<()> {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const DROP: u32 = 0;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(BPF_LD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(BPF_JUMP_IF_SET, 0, 1, SYN),
+        SockFilter::new(BPF_RETURN, 0, 0, DROP),
+        SockFilter::new(BPF_RETURN, 0, 0, u32::MAX),
+    ])
 }
 
 struct Service {
@@ -170,33 +173,5 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
-    use super::*;
-
-    /// Whether the server hangs up on a client that says this and then nothing.
-    async fn is_hung_up_on(said: &[u8]) -> bool {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let stop = CancellationToken::new();
-        let answer = |_, _| async { Problem::new(Kind::NotFound, "nothing").into_response() };
-        let serving = tokio::spawn(accept(listener, stop.clone(), Duration::ZERO, answer));
-        let mut client = TcpStream::connect(address).await.expect("a connection");
-        client.write_all(said).await.expect("sent");
-        let mut heard = Vec::new();
-        let end = tokio::time::timeout(HEADER_TIMEOUT * 3, client.read_to_end(&mut heard)).await;
-        stop.cancel();
-        serving.await.expect("it ends");
-        end.is_ok()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_connects_and_asks_nothing_is_hung_up_on() {
-        // The last two could still become the preface of HTTP/2.
-        for said in ["GET / HTTP/1.1\r\nhost:", "", "PRI * HTTP"] {
-            assert!(is_hung_up_on(said.as_bytes()).await, "{said:?}");
-        }
-    }
-}
+#[path = "server_tests.rs"]
+mod tests;

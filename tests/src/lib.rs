@@ -45,6 +45,7 @@ pub mod event_order;
 pub mod faults;
 pub mod kafka;
 pub mod mysql;
+pub mod mysql_servers;
 pub mod payment;
 pub mod payment_sandbox;
 pub mod ports;

@@ -13,6 +13,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 use crate::data::Home;
+use crate::mysql_servers;
 use crate::ports;
 use crate::process::Launch;
 use crate::server::Server;
@@ -23,6 +24,9 @@ const USER: &str = "holdfast";
 
 /// Who may do everything, on servers that replicate.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
+
+/// Who replicas log in as at their primary.
+pub(crate) const REPLICA: &str = "replica";
 
 /// A running database server. One that was given by `HOLDFAST_MYSQL_URL` is used and never stopped.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(crate) enum Role {
     Primary,
     /// It follows a primary.
     Replica,
+    /// One of several by deploy/mysql, which are told who is the primary; numbered from 1 on.
+    OneOf { id: usize },
 }
 
 impl Mysql {
@@ -121,7 +127,8 @@ impl Mysql {
     }
 
     /// Runs a statement as the administrator of a private server that replicates.
-    pub(crate) fn administer(&self, statement: String) -> Result<()> {
+    pub fn administer(&self, statement: impl Into<String>) -> Result<()> {
+        let statement = statement.into();
         let private = self.private()?;
         let url = format!(
             "mysql://{ADMINISTRATOR}:{}@127.0.0.1:{}",
@@ -202,8 +209,18 @@ fn launch(private: &Private) -> Result<Launch> {
         create_data_folder(&program, home)?;
     }
     // Runs before the first connection is accepted, at every start, so every statement is one that may be repeated.
-    // The names are one line each: that is what both servers take.
-    let mut first_statements = format!(
+    // The names are one line each: that is what both servers take. Of several servers each makes its own, so that none
+    // has a transaction which the others lack.
+    let mut first_statements = String::new();
+    if let Role::OneOf { .. } = private.role {
+        first_statements += &format!(
+            "SET SESSION sql_log_bin = 0;\n\
+             CREATE USER IF NOT EXISTS '{REPLICA}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
+             GRANT REPLICATION SLAVE ON *.* TO '{REPLICA}'@'127.0.0.1';\n",
+            private.password
+        );
+    }
+    first_statements += &format!(
         "CREATE DATABASE IF NOT EXISTS holdfast;\n\
          CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{}';\n\
          GRANT ALL PRIVILEGES ON `holdfast%`.* TO '{USER}'@'127.0.0.1';\n",
@@ -223,10 +240,24 @@ fn launch(private: &Private) -> Result<Launch> {
         // Its second protocol would listen everywhere; a folder of the system's would have to be there.
         false => &["--mysqlx=OFF", "--secure-file-priv=NULL"],
     };
-    let of_role: &[&str] = match private.role {
-        Role::Alone => &["--skip-log-bin"],
-        Role::Primary => &["--log-bin=binlog", "--server-id=1"],
-        Role::Replica => &["--skip-log-bin", "--server-id=2", "--relay-log=relay"],
+    let of_role: Vec<String> = match private.role {
+        Role::Alone => vec!["--skip-log-bin".into()],
+        Role::Primary => vec!["--log-bin=binlog".into(), "--server-id=1".into()],
+        Role::Replica => ["--skip-log-bin", "--server-id=2", "--relay-log=relay"]
+            .map(String::from)
+            .into(),
+        Role::OneOf { id } => vec![format!("--server-id={id}")],
+    };
+    let defaults = match private.role {
+        Role::OneOf { .. } => {
+            let file = if is_mariadb {
+                "mariadb.cnf"
+            } else {
+                "mysql.cnf"
+            };
+            option("--defaults-file", &mysql_servers::folder().join(file))
+        }
+        _ => "--no-defaults".into(),
     };
     let by_id: &[&str] = match private.role {
         Role::Primary | Role::Replica if !is_mariadb => {
@@ -235,7 +266,7 @@ fn launch(private: &Private) -> Result<Launch> {
         _ => &[],
     };
     Ok(Launch::new(program)
-        .arg("--no-defaults")
+        .arg(defaults)
         .args(run_as())
         .arg(option("--datadir", &data))
         .arg(option("--tmpdir", &temporary_folder(home)?))

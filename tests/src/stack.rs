@@ -1,6 +1,7 @@
 //! The whole stack of a test: Redis with the module, MariaDB, Kafka, the payment sandbox and the proxy.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::data::{self, Home};
 use crate::kafka::Kafka;
 use crate::mysql::Mysql;
+use crate::mysql_servers::MysqlServers;
 use crate::payment::{Payment, PaymentOptions};
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::redis::{Redis, RedisOptions};
@@ -28,6 +30,9 @@ pub struct StackOptions {
     pub mysql_home: Option<Home>,
     /// Whether the database is a private one with a replica, which the proxy reads.
     pub replica: bool,
+    /// How many replicas the database has that may become the primary, by deploy/mysql; the proxy is told of all. Two is
+    /// the fewest with which orders go on while any one server is away.
+    pub mysql_replicas: usize,
     /// Whether Kafka is started. If not, its address is known all the same, and the test may start it later.
     pub kafka: bool,
     /// A CSV file that is imported before the proxy opens.
@@ -46,6 +51,7 @@ impl Default for StackOptions {
             redis: RedisOptions::default(),
             mysql_home: None,
             replica: false,
+            mysql_replicas: 0,
             kafka: true,
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
             webhooks: false,
@@ -86,8 +92,10 @@ pub struct Stack {
     pub kafka: Kafka,
     /// The database's replica, if one was asked for.
     pub replica: Option<Replica>,
-    /// The database server.
-    pub mysql: Mysql,
+    /// The database server; of several the first primary.
+    pub mysql: Arc<Mysql>,
+    /// All of them, if there are several.
+    pub mysql_servers: Option<MysqlServers>,
     /// Redis with the module.
     pub redis: Redis,
     database: String,
@@ -121,11 +129,7 @@ impl Stack {
         };
         let (redis, mysql, payment, started) = thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start(options.redis.clone()));
-            let mysql = scope.spawn(|| match &options.mysql_home {
-                home if options.replica => Mysql::start_primary(home.as_ref()),
-                Some(home) => Mysql::start_private(Some(home)),
-                None => Mysql::start(None),
-            });
+            let mysql = scope.spawn(|| start_mysql(&options));
             let broker = scope.spawn(|| match options.kafka {
                 true => kafka
                     .start()
@@ -136,7 +140,7 @@ impl Stack {
             (join(redis), join(mysql), payment, join(broker))
         });
         started?;
-        let (redis, mysql, payment) = (redis?, mysql?, payment?);
+        let (redis, (mysql, mysql_servers), payment) = (redis?, mysql?, payment?);
         let database = match mysql.is_private() {
             true => "holdfast".to_owned(),
             false => format!("holdfast_test_{suffix}"),
@@ -151,13 +155,21 @@ impl Stack {
             let url = replica.mysql().url(&database);
             ("HOLDFAST_MYSQL__REPLICA_URL".to_owned(), url)
         }));
+        let mysql_url = match &mysql_servers {
+            Some(servers) => {
+                let url = servers.url(&database)?;
+                environment.push(("HOLDFAST_MYSQL__REPLICA_URL".to_owned(), url.clone()));
+                url
+            }
+            None => mysql.url(&database),
+        };
 
         let proxy_options = ProxyOptions {
             redis_url: match options.redis_user {
                 true => redis.admit_proxy()?,
                 false => redis.url().to_owned(),
             },
-            mysql_url: mysql.url(&database),
+            mysql_url,
             kafka_brokers: kafka.brokers().to_owned(),
             kafka_topic: Some(topic.clone()),
             payment_url: payment.url(),
@@ -185,6 +197,7 @@ impl Stack {
             kafka,
             replica,
             mysql,
+            mysql_servers,
             redis,
             database,
             topic,
@@ -207,9 +220,11 @@ impl Stack {
         Ok(proxy)
     }
 
-    /// The URL of the shop's database.
+    /// The URL of the shop's database, on the server that is the primary.
     pub fn database_url(&self) -> String {
-        self.mysql.url(&self.database)
+        let servers = self.mysql_servers.as_ref();
+        let primary = servers.map_or(&self.mysql, MysqlServers::primary);
+        primary.url(&self.database)
     }
 
     /// The topic of the shop's events.
@@ -227,6 +242,19 @@ impl Stack {
 /// Where a proxy of this machine takes the provider's webhooks.
 pub fn webhook_url(http_port: u16) -> String {
     format!("http://127.0.0.1:{http_port}/v1/webhooks/payment")
+}
+
+fn start_mysql(options: &StackOptions) -> Result<(Arc<Mysql>, Option<MysqlServers>)> {
+    if options.mysql_replicas > 0 {
+        let servers = MysqlServers::start(options.mysql_replicas)?;
+        return Ok((servers.primary().clone(), Some(servers)));
+    }
+    let mysql = match &options.mysql_home {
+        home if options.replica => Mysql::start_primary(home.as_ref()),
+        Some(home) => Mysql::start_private(Some(home)),
+        None => Mysql::start(None),
+    };
+    Ok((Arc::new(mysql?), None))
 }
 
 fn join<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

@@ -117,8 +117,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 
 fn assemble(config: Config, stop: &CancellationToken) -> anyhow::Result<Arc<App>> {
     let metrics = Arc::new(Metrics::new());
-    let gateway = Gateway::open(&config.redis).context("redis.url")?;
-    let gateway = gateway.guarded(&config.redis, config.orders.without_redis, &metrics);
+    let gateway = Gateway::open_guarded(&config.redis, config.orders.without_redis, &metrics)?;
     let store =
         Store::open_counted(&config.mysql, &config.commit, &metrics).context("mysql.url")?;
     let provider = Box::new(HttpProvider::new(

@@ -22,7 +22,7 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
 /// # Errors
 /// When it does not answer or lacks the module; the text names the setting.
 pub(super) async fn gateway(config: &Config) -> anyhow::Result<Gateway> {
-    let gateway = Gateway::open(&config.redis).context("redis.url")?;
+    let gateway = Gateway::open(&config.redis)?;
     let ready = gateway.is_ready().await;
     ready.context("Redis cannot be used (redis.url)")?;
     Ok(gateway)

@@ -44,7 +44,7 @@ pub(super) async fn run(config: &Config, command: &Command) -> anyhow::Result<()
         );
     }
     // Also when the roles were these before: it may be a second try to end the sessions.
-    let gateway = Gateway::open(&config.redis).context("redis.url")?;
+    let gateway = Gateway::open(&config.redis)?;
     let sessions = Sessions::new(gateway, store, config.session.clone());
     sessions.end_all_but(user.id, None).await.context(
         "the roles are changed, but sessions with the old ones may live on; run this again",

@@ -130,7 +130,7 @@ impl Config {
             "kafka.topic",
             "must not be empty",
         )?;
-        check_with("redis.url", redis::Client::open(self.redis.url.expose()))?;
+        self.redis.parsed_url()?;
         check_mysql("mysql.url", self.mysql.url.expose())?;
         if let Some(url) = &self.mysql.replica_url {
             check_mysql("mysql.replica_url", url.expose())?;

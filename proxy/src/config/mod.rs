@@ -5,6 +5,8 @@ mod check;
 mod jwt;
 mod limits;
 mod networks;
+mod redis;
+mod redis_url;
 mod secrets;
 mod sections;
 
@@ -15,10 +17,12 @@ use serde::Deserialize;
 pub use jwt::{Jwt, JwtAlgorithm};
 pub use limits::Limits;
 pub use networks::{ForwardedHeader, Networks};
+pub use redis::Redis;
+pub use redis_url::{Address, Credentials, RedisShape, RedisUrl};
 pub use secrets::Secret;
 pub use sections::{
     Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql,
-    Orders, Payment, Reconcile, Recovery, Redis, Session, Stream, WithoutRedis,
+    Orders, Payment, Reconcile, Recovery, Session, Stream, WithoutRedis,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.

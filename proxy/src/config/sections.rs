@@ -107,39 +107,6 @@ impl Default for Auth {
     }
 }
 
-/// The gate: a Redis or Valkey server with the Holdfast module.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Redis {
-    /// `redis://[user:password@]host:port[/db]`.
-    pub url: Secret,
-    /// The deadline of one call, ms.
-    pub timeout_ms: u64,
-    /// After this many failed calls in a row Redis is left alone: whatever needs it is refused at
-    /// once.
-    pub breaker_failures: u32,
-    /// For so long, ms; then one call tries whether it answers again.
-    pub breaker_open_ms: u64,
-    /// A hold waits until so many replicas have it; one that does not come so far is released and
-    /// answered with 503. 0: none is waited for.
-    pub replica_acks: u32,
-    /// For so long, ms.
-    pub replica_acks_timeout_ms: u64,
-}
-
-impl Default for Redis {
-    fn default() -> Self {
-        Self {
-            url: Secret("redis://127.0.0.1:6379".into()),
-            timeout_ms: 500,
-            breaker_failures: 5,
-            breaker_open_ms: 1_000,
-            replica_acks: 0,
-            replica_acks_timeout_ms: 250,
-        }
-    }
-}
-
 /// The truth: MySQL 8+ or MariaDB 10.6+.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -57,8 +57,7 @@ impl Gateway {
         command.arg(record_key(id));
         let found: Option<String> = self.call(&command).await?;
         let read = |text: String| {
-            serde_json::from_str(&text)
-                .map_err(|error| super::unknown(&command, &error.to_string()))
+            serde_json::from_str(&text).map_err(|error| Error::unknown("GET", error))
         };
         found.map(read).transpose()
     }

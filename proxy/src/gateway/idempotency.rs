@@ -61,8 +61,7 @@ impl Gateway {
         command.arg("NX").arg("GET").arg("PX").arg(lifetime_ms);
         let found: Option<String> = self.call(&command).await?;
         let read = |text: String| {
-            serde_json::from_str(&text)
-                .map_err(|error| super::unknown(&command, &error.to_string()))
+            serde_json::from_str(&text).map_err(|error| Error::unknown("SET", error))
         };
         found.map(read).transpose()
     }

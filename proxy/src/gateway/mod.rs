@@ -1,147 +1,163 @@
 //! The gate: typed calls to Redis. Each call has a deadline, and each failure says whether the
 //! command may have been done.
 
+mod access;
 pub mod carts;
+mod connection;
+mod error;
 pub mod holds;
 pub mod idempotency;
 pub mod inventory;
 pub mod products;
 mod reconciliation;
+mod redirect;
 mod replication;
+mod request;
+mod server;
 mod session_index;
 pub mod sessions;
-mod standing;
+mod shape;
+pub mod shard;
+pub mod standing;
 pub mod throttle;
 pub mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Cmd, FromRedisValue, Pipeline, ServerErrorKind, Value};
+use redis::{Cmd, FromRedisValue, Value};
+use tokio::time::{Instant, sleep};
 
-use crate::config;
-use replication::Replication;
-use standing::Standing;
+pub use error::Error;
 
-/// Why a call to Redis gave no answer. Commands carry ids, so any of them may be sent again.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Redis has failed again and again and is left alone for a while: nothing was sent.
-    #[error("redis does not answer, and is left alone for a while")]
-    Away,
-    /// The server answered with an error: nothing was changed.
-    #[error("redis refused {command}: {message}")]
-    Refused {
-        /// The command's name.
-        command: String,
-        /// The server's words, beginning with the error's prefix.
-        message: String,
-    },
-    /// The command was not sent: nothing was changed.
-    #[error("redis was not reached for {command}: {cause}")]
-    NotDone {
-        /// The command's name.
-        command: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// No answer came in time, or it was not understood: the command may have been done.
-    #[error("redis left {command} without a usable answer: {cause}")]
-    Unknown {
-        /// The command's name.
-        command: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The primary holds the units, and too few replicas have acknowledged that in time: a
-    /// failover may forget it. Release the hold, or ask for it again.
-    #[error("{replicas} replicas have the hold, and redis.replica_acks is {wanted}")]
-    NotReplicated {
-        /// How many have acknowledged it.
-        replicas: u32,
-        /// How many must have it.
-        wanted: u32,
-    },
-}
+use crate::config::{self, WithoutRedis};
+use crate::telemetry::Metrics;
+use access::Access;
+use error::Failure;
+use inventory::Reservation;
+use redirect::Advice;
+use request::Request;
+use server::{Server, Servers};
+use shape::Shape;
+use shard::Shard;
+use standing::Guard;
 
-impl Error {
-    /// True when the server's error begins with `prefix`, such as `NOSUCHSTOCK`.
-    pub fn has_prefix(&self, prefix: &str) -> bool {
-        matches!(self, Error::Refused { message, .. } if message.starts_with(prefix))
-    }
-}
+/// Before what was not done is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// One Redis server with the Holdfast module, behind one multiplexed connection that mends
-/// itself. Cheap to clone.
-#[derive(Clone)]
+/// Redis with the Holdfast module, in any of its shapes. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Gateway {
-    client: redis::Client,
-    connection: ConnectionManager,
+    shape: Arc<Shape>,
     deadline: Duration,
-    replication: Option<Replication>,
-    /// Only a server keeps one: a command of the command line ends with the first failure.
-    standing: Option<Arc<Standing>>,
+    /// Whether a server that fails again and again is left alone: a command of the command line
+    /// ends with the first failure.
+    is_guarded: bool,
 }
 
 impl Gateway {
-    /// Prepares the connection; nothing is sent until the first call, so the server may come
-    /// later.
+    /// Prepares the connections; nothing is sent until the first call, so the servers may come
+    /// later. Needs a runtime.
     ///
     /// # Errors
     /// When the URL is none, which `config check` would have said.
-    pub fn open(config: &config::Redis) -> Result<Self, redis::RedisError> {
-        let deadline = Duration::from_millis(config.timeout_ms);
-        let client = redis::Client::open(config.url.expose())?;
+    pub fn open(config: &config::Redis) -> Result<Self, config::Error> {
+        Self::with_guard(config, &Guard::none())
+    }
+
+    /// The same behind a circuit breaker. Somebody has to try whether Redis is back, see
+    /// [`crate::reconcile::returning`]. Where orders are taken without Redis, others may have been
+    /// taken before this process began, so that its counts are compared first.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub fn open_guarded(
+        config: &config::Redis,
+        without_redis: WithoutRedis,
+        metrics: &Metrics,
+    ) -> Result<Self, config::Error> {
+        let gateway = Self::with_guard(config, &Guard::new(config, without_redis, metrics))?;
         Ok(Self {
-            connection: manager(&client, deadline)?,
-            deadline,
-            replication: Replication::open(&client, config)?,
-            standing: None,
-            client,
+            is_guarded: true,
+            ..gateway
         })
+    }
+
+    fn with_guard(config: &config::Redis, guard: &Guard) -> Result<Self, config::Error> {
+        let url = config.parsed_url()?;
+        let servers = Servers {
+            access: Arc::new(Access::new(&url.credentials, url.db)),
+            config: Arc::new(config.clone()),
+            trouble: Arc::default(),
+        };
+        Ok(Self {
+            shape: Arc::new(Shape::open(url, &servers, guard)),
+            deadline: Duration::from_millis(config.timeout_ms),
+            is_guarded: false,
+        })
+    }
+
+    /// The same connections without the breakers, for who tries whether Redis is back.
+    pub fn unguarded(&self) -> Self {
+        Self {
+            is_guarded: false,
+            ..self.clone()
+        }
     }
 
     /// Sends one command and reads its answer as `T`, within the deadline.
     pub async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        self.admit()?;
-        let answered = self.send(command).await;
-        self.note(&answered);
-        T::from_redis_value(answered?).map_err(|error| unknown(command, &error.to_string()))
+        self.ask(Request::Command(command)).await
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, Error> {
-        let mut connection = self.connection.clone();
-        let answered = tokio::time::timeout(self.deadline, connection.send_packed_command(command));
-        match answered.await {
-            Ok(Ok(value)) => value
-                .extract_error()
-                .map_err(|error| classify(command, &error)),
-            Ok(Err(error)) => Err(classify(command, &error)),
-            Err(_) => Err(unknown(command, "no answer within redis.timeout_ms")),
+    /// Sends commands that are done together or not at all, and reads their answers as `T`, within
+    /// the deadline.
+    async fn call_atomically<T: FromRedisValue>(&self, commands: &[Cmd]) -> Result<T, Error> {
+        self.ask(Request::Transaction(commands)).await
+    }
+
+    /// Sends `INV.MRESERVE`; what it holds has been acknowledged by `redis.replica_acks` replicas.
+    async fn reserve(&self, command: &Cmd) -> Result<Reservation, Error> {
+        self.ask(Request::Reserve(command)).await
+    }
+
+    async fn ask<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, Error> {
+        let answered = self.send(request, Instant::now() + self.deadline).await;
+        T::from_redis_value(answered?).map_err(|error| Error::unknown(&request.name(), error))
+    }
+
+    /// Sends a request to the primary that answers for it, and again in a moment where it was not
+    /// done, until `deadline`. What may have been done is never sent again.
+    async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Value, Error> {
+        loop {
+            let shard = self.shape.shard_of(&request)?;
+            if self.is_guarded {
+                shard.standing().admit()?;
+            }
+            let primary = shard.primary();
+            let attempted = match &primary {
+                Some(server) => server.send(request, false, deadline).await,
+                None => Err(Failure::not_reached(&request.name(), "no primary is known")),
+            };
+            let advice = attempted.as_ref().err().map(|failure| &failure.advice);
+            let is_last = Instant::now() + PAUSE >= deadline;
+            match advice {
+                Some(Advice::Elsewhere) if !is_last => {
+                    shard.changes_from(primary.as_ref(), PAUSE).await;
+                }
+                Some(Advice::Later) if !is_last => sleep(PAUSE).await,
+                _ => {
+                    let answered = attempted.map_err(|failure| failure.error);
+                    if self.is_guarded {
+                        shard.standing().note_answer(&answered);
+                    }
+                    return answered;
+                }
+            }
         }
     }
 
-    /// Sends a MULTI … EXEC and reads its answers as `T`, within the deadline. `first` stands for
-    /// it in errors.
-    async fn call_atomically<T: FromRedisValue>(
-        &self,
-        first: &Cmd,
-        transaction: &Pipeline,
-    ) -> Result<T, Error> {
-        self.admit()?;
-        let mut connection = self.connection.clone();
-        let answered =
-            tokio::time::timeout(self.deadline, transaction.query_async(&mut connection));
-        let answer = match answered.await {
-            Ok(answer) => answer.map_err(|error| classify(first, &error)),
-            Err(_) => Err(unknown(first, "no answer within redis.timeout_ms")),
-        };
-        self.note(&answer);
-        answer
-    }
-
-    /// Fails unless the server answers and has the module.
+    /// Fails unless the servers answer and have the module.
     pub async fn is_ready(&self) -> Result<(), Error> {
         self.call::<Value>(redis::cmd("INV.GET").arg("inv:{readiness}"))
             .await
@@ -153,60 +169,16 @@ impl Gateway {
         let info: redis::InfoDict = self.call(redis::cmd("INFO").arg("memory")).await?;
         Ok(info.get("maxmemory_policy").unwrap_or_default())
     }
-}
 
-/// A connection that mends itself, and is made with its first command.
-fn manager(
-    client: &redis::Client,
-    deadline: Duration,
-) -> Result<ConnectionManager, redis::RedisError> {
-    // The manager's own waiting is bounded by who waits for it; these only shape its reconnects.
-    let settings = ConnectionManagerConfig::new()
-        .set_number_of_retries(1)
-        .set_connection_timeout(Some(deadline))
-        .set_response_timeout(Some(deadline))
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_millis(500));
-    client.get_connection_manager_lazy(settings)
-}
-
-fn classify(command: &Cmd, error: &redis::RedisError) -> Error {
-    match error.kind() {
-        redis::ErrorKind::Server(ServerErrorKind::BusyLoading) => not_done(command, error),
-        redis::ErrorKind::Server(_) | redis::ErrorKind::Extension => Error::Refused {
-            command: name(command),
-            message: [
-                error.code().unwrap_or_default(),
-                error.detail().unwrap_or_default(),
-            ]
-            .join(" "),
-        },
-        _ if error.is_connection_refusal() => not_done(command, error),
-        _ => unknown(command, &error.to_string()),
+    /// All shards that are known now.
+    pub fn shards(&self) -> Vec<Arc<Shard>> {
+        self.shape.shards()
     }
-}
 
-fn not_done(command: &Cmd, error: &redis::RedisError) -> Error {
-    not_done_because(command, &error.to_string())
-}
-
-fn not_done_because(command: &Cmd, cause: &str) -> Error {
-    Error::NotDone {
-        command: name(command),
-        cause: cause.to_owned(),
-    }
-}
-
-fn unknown(command: &Cmd, cause: &str) -> Error {
-    Error::Unknown {
-        command: name(command),
-        cause: cause.to_owned(),
-    }
-}
-
-fn name(command: &Cmd) -> String {
-    match command.args_iter().next() {
-        Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
-        _ => String::new(),
+    /// The primary of some shard, for what is told everywhere.
+    fn any_primary(&self) -> Result<Arc<Server>, Error> {
+        let primaries = self.shape.shards();
+        let primary = primaries.iter().find_map(|shard| shard.primary());
+        primary.ok_or_else(|| Error::not_done("SUBSCRIBE", "no primary is known"))
     }
 }

@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt};
 use redis::cmd;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Gateway, unknown};
+use super::{Error, Gateway};
 use crate::catalogue::{Entry, Sku};
 
 /// Keeps a reading, and tells of a change.
@@ -44,12 +44,10 @@ impl Gateway {
     /// What is kept of a product, and for how long it still is.
     pub async fn kept_product(&self, sku: &Sku) -> Result<Option<(Kept, Duration)>, Error> {
         let get = cmd("GET").arg(key(sku)).to_owned();
-        let mut both = redis::pipe();
-        both.atomic().add_command(get.clone());
-        both.cmd("PTTL").arg(key(sku));
-        let (text, ttl_ms): (Option<String>, i64) = self.call_atomically(&get, &both).await?;
+        let ttl = cmd("PTTL").arg(key(sku)).to_owned();
+        let (text, ttl_ms): (Option<String>, i64) = self.call_atomically(&[get, ttl]).await?;
         let kept = text.map(|text| serde_json::from_str(&text)).transpose();
-        let kept: Option<Kept> = kept.map_err(|error| unknown(&get, &error.to_string()))?;
+        let kept: Option<Kept> = kept.map_err(|error| Error::unknown("GET", error))?;
         let remaining = Duration::from_millis(u64::try_from(ttl_ms).unwrap_or_default());
         Ok(kept.map(|kept| (kept, remaining)))
     }
@@ -74,17 +72,12 @@ impl Gateway {
     pub async fn product_changes(
         &self,
     ) -> Result<impl Stream<Item = Changed> + Send + use<>, Error> {
-        let command = cmd("SUBSCRIBE");
-        let subscribing = async {
-            let mut subscription = self.client.get_async_pubsub().await?;
+        let subscribing = self.any_primary()?;
+        let subscription = subscribing.subscribe(|mut subscription| async move {
             subscription.subscribe(CHANGED).await?;
-            Ok::<_, redis::RedisError>(subscription)
-        };
-        let subscription = match tokio::time::timeout(self.deadline, subscribing).await {
-            Ok(subscribed) => subscribed.map_err(|error| super::classify(&command, &error))?,
-            Err(_) => return Err(unknown(&command, "no answer within redis.timeout_ms")),
-        };
-        let messages = subscription.into_on_message();
+            Ok(subscription)
+        });
+        let messages = subscription.await?.into_on_message();
         Ok(messages.filter_map(async |message| changed(&message.get_payload::<String>().ok()?)))
     }
 }

@@ -1,6 +1,8 @@
 //! What the reconciler asks Redis and does there.
 
-use redis::{FromRedisValue, ParsingError, Value, cmd, pipe};
+use std::iter;
+
+use redis::{Cmd, FromRedisValue, ParsingError, Value, cmd};
 use uuid::Uuid;
 
 use super::inventory::{Line, Outcome, Stock, Word, key};
@@ -100,22 +102,15 @@ impl Gateway {
         on_hand: i64,
         prepares: &[(Uuid, i64)],
     ) -> Result<bool, Error> {
-        let mut transaction = pipe();
-        transaction.atomic();
-        transaction
-            .cmd("INV.SET")
-            .arg(key(sku))
-            .arg(on_hand)
-            .arg("IF")
-            .arg(0);
-        for (order, quantity) in prepares {
-            transaction.cmd("INV.PREPARE").arg(key(sku));
-            transaction
-                .arg(order.to_string())
-                .arg("LATE")
-                .arg(*quantity);
-        }
-        let outcomes: Vec<Outcome> = self.call_atomically(&cmd("INV.SET"), &transaction).await?;
+        let mut make = cmd("INV.SET");
+        make.arg(key(sku)).arg(on_hand).arg("IF").arg(0);
+        let prepares = prepares.iter().map(|(order, quantity)| {
+            let mut prepare = cmd("INV.PREPARE");
+            prepare.arg(key(sku)).arg(order.to_string());
+            prepare.arg("LATE").arg(*quantity).to_owned()
+        });
+        let commands: Vec<Cmd> = iter::once(make).chain(prepares).collect();
+        let outcomes: Vec<Outcome> = self.call_atomically(&commands).await?;
         Ok(outcomes.first().is_some_and(|made| made.word == Word::Ok))
     }
 

@@ -7,12 +7,14 @@
 
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::inventory::{Reservation, Word};
-use super::{Error, Gateway, classify, manager, not_done_because, unknown};
+use super::connection::Connection;
+use super::error::{Error, Failure};
+use super::redirect::Advice;
+use super::request::Request;
 use crate::config;
 
 /// Holds that may wait for their batch; further ones are refused.
@@ -21,7 +23,7 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 256;
 
 /// The way of holds to the primary and its replicas. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Replication {
     /// How many replicas must have a hold.
     acks: u32,
@@ -33,7 +35,7 @@ pub(super) struct Replication {
 /// One command, and where its answer goes.
 struct Reserve {
     command: Cmd,
-    answer: oneshot::Sender<Result<Acknowledged, Error>>,
+    answer: oneshot::Sender<Result<Acknowledged, Failure>>,
 }
 
 /// A command's answer, and how many replicas have what it wrote.
@@ -43,33 +45,35 @@ struct Acknowledged {
 }
 
 impl Replication {
-    /// The way that `redis.replica_acks` asks for, if any, with its connection; nothing is sent
-    /// until the first hold.
+    /// The way that `redis.replica_acks` asks for, if any, on a connection of its own that may take
+    /// so long for an answer. Needs a runtime.
     pub(super) fn open(
-        client: &redis::Client,
         config: &config::Redis,
-    ) -> Result<Option<Self>, redis::RedisError> {
+        connect: impl FnOnce(Duration) -> Connection,
+    ) -> Option<Self> {
         if config.replica_acks == 0 {
-            return Ok(None);
+            return None;
         }
         let deadline = Duration::from_millis(config.timeout_ms + config.replica_acks_timeout_ms);
         let batches = Batches {
-            connection: manager(client, deadline)?,
+            connection: connect(deadline),
             deadline,
             acks: config.replica_acks,
             timeout_ms: config.replica_acks_timeout_ms,
         };
         let (queue, waiting) = mpsc::channel(QUEUE);
-        // Ends when the last gateway is gone.
+        // Ends with the server.
         tokio::spawn(batches.run(waiting));
-        Ok(Some(Self {
+        Some(Self {
             acks: config.replica_acks,
             patience: 2 * deadline,
             queue,
-        }))
+        })
     }
 
-    async fn reserve(&self, command: &Cmd) -> Result<Acknowledged, Error> {
+    /// Sends a hold, and answers when the replicas have it, or it is refused.
+    pub(super) async fn reserve(&self, command: &Cmd) -> Result<Value, Failure> {
+        let name = Request::Reserve(command).name();
         let (answer, answered) = oneshot::channel();
         let reserve = Reserve {
             command: command.clone(),
@@ -77,40 +81,43 @@ impl Replication {
         };
         if self.queue.try_send(reserve).is_err() {
             let cause = "too many holds wait for replicas";
-            return Err(not_done_because(command, cause));
+            return Err(Failure::not_reached(&name, cause));
         }
-        match tokio::time::timeout(self.patience, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(unknown(command, "the process is stopping")),
-            Err(_) => Err(unknown(command, "too many holds wait for replicas")),
+        let Acknowledged { value, replicas } =
+            match tokio::time::timeout(self.patience, answered).await {
+                Ok(Ok(answer)) => answer?,
+                Ok(Err(_)) => return Err(Failure::unknown(&name, "the process is stopping")),
+                Err(_) => {
+                    let cause = "too many holds wait for replicas";
+                    return Err(Failure::unknown(&name, cause));
+                }
+            };
+        if is_held(&value) && replicas < self.acks {
+            let wanted = self.acks;
+            return Err(Failure {
+                error: Error::NotReplicated { replicas, wanted },
+                advice: Advice::Final,
+            });
         }
+        Ok(value)
     }
 }
 
-impl Gateway {
-    /// Sends `INV.MRESERVE`; what it holds has been acknowledged by `redis.replica_acks` replicas.
-    pub(super) async fn reserve(&self, command: &Cmd) -> Result<Reservation, Error> {
-        let Some(replication) = &self.replication else {
-            return self.call(command).await;
-        };
-        self.admit()?;
-        let Acknowledged { value, replicas } = replication.reserve(command).await?;
-        let reservation = Reservation::from_redis_value(value)
-            .map_err(|error| unknown(command, &error.to_string()))?;
-        // A refusal wrote nothing that a failover could lose.
-        if reservation.word == Word::Reserved && replicas < replication.acks {
-            return Err(Error::NotReplicated {
-                replicas,
-                wanted: replication.acks,
-            });
-        }
-        Ok(reservation)
+/// A refusal wrote nothing that a failover could lose.
+fn is_held(answer: &Value) -> bool {
+    let Value::Array(parts) = answer else {
+        return false;
+    };
+    match parts.first() {
+        Some(Value::BulkString(word)) => word == b"RESERVED",
+        Some(Value::SimpleString(word)) => word == "RESERVED",
+        _ => false,
     }
 }
 
 /// Who sends the batches.
 struct Batches {
-    connection: ConnectionManager,
+    connection: Connection,
     /// Of one batch.
     deadline: Duration,
     acks: u32,
@@ -118,7 +125,7 @@ struct Batches {
 }
 
 impl Batches {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Reserve>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Reserve>) {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             // Who has given up has its hold released, and needs none.
@@ -131,32 +138,25 @@ impl Batches {
                 pipeline.add_command(reserve.command.clone());
             }
             pipeline.cmd("WAIT").arg(self.acks).arg(self.timeout_ms);
-            let sent = self
-                .connection
-                .send_packed_commands(&pipeline, 0, batch.len() + 1);
-            let answers = tokio::time::timeout(self.deadline, sent).await;
-            give(batch.drain(..), answers);
+            let deadline = Instant::now() + self.deadline;
+            let answers =
+                self.connection
+                    .run("INV.MRESERVE", deadline, |mut connection| async move {
+                        let count = pipeline.len();
+                        connection.send_packed_commands(&pipeline, 0, count).await
+                    });
+            give(batch.drain(..), answers.await);
         }
     }
 }
 
 /// Gives each of a batch its answer. Whoever does not listen any more has gone.
-fn give(
-    batch: impl Iterator<Item = Reserve>,
-    answers: Result<Result<Vec<Value>, redis::RedisError>, tokio::time::error::Elapsed>,
-) {
+fn give(batch: impl Iterator<Item = Reserve>, answers: Result<Vec<Value>, Failure>) {
     let mut answers = match answers {
-        Ok(Ok(answers)) => answers,
-        Ok(Err(error)) => {
-            for Reserve { command, answer } in batch {
-                let _gone = answer.send(Err(classify(&command, &error)));
-            }
-            return;
-        }
-        Err(_) => {
-            for Reserve { command, answer } in batch {
-                let cause = "no answer within redis.timeout_ms";
-                let _gone = answer.send(Err(unknown(&command, cause)));
+        Ok(answers) => answers,
+        Err(failure) => {
+            for Reserve { answer, .. } in batch {
+                let _gone = answer.send(Err(failure.clone()));
             }
             return;
         }
@@ -167,10 +167,11 @@ fn give(
         _ => 0,
     };
     for (Reserve { command, answer }, value) in batch.zip(answers) {
+        let name = Request::Command(&command).name();
         let acknowledged = value
             .extract_error()
             .map(|value| Acknowledged { value, replicas })
-            .map_err(|error| classify(&command, &error));
+            .map_err(|error| Failure::of(&name, &error));
         let _gone = answer.send(acknowledged);
     }
 }

@@ -1,13 +1,14 @@
-//! Whether Redis is used at all, and whether its counts are sold by.
+//! Whether a shard of Redis is used at all, and whether its counts are sold by.
 //!
-//! A Redis that fails again and again is left alone: every call is refused at once, and one trial
+//! One that fails again and again is left alone: every call is refused at once, and one trial
 //! after the other finds out whether it is back. What it counts then may be too high: it can have
 //! lost its last writes, and orders may have been taken without it. So nothing is sold by its counts
 //! before all of them have been compared with MySQL.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::{Error, Gateway};
 use crate::breaker::{Breaker, Limits, Outcome};
@@ -17,9 +18,49 @@ use crate::telemetry::Metrics;
 /// More often than a breaker opens.
 const NEVER: u64 = u64::MAX;
 
-/// What is known of Redis, shared by all clones of a gateway.
+/// What every shard's standing begins with.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    limits: Limits,
+    compared_after: u64,
+    open: Gauge,
+}
+
+impl Guard {
+    pub(super) fn new(
+        config: &config::Redis,
+        without_redis: WithoutRedis,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            limits: Limits {
+                failures: config.breaker_failures,
+                open_for: Duration::from_millis(config.breaker_open_ms),
+            },
+            compared_after: match without_redis {
+                WithoutRedis::Refuse => 0,
+                WithoutRedis::Database => NEVER,
+            },
+            open: metrics.redis_breaker_open.clone(),
+        }
+    }
+
+    /// For a gateway that is not guarded, and asks nobody how its shards stand.
+    pub(super) fn none() -> Self {
+        Self {
+            limits: Limits {
+                failures: u32::MAX,
+                open_for: Duration::ZERO,
+            },
+            compared_after: 0,
+            open: Gauge::default(),
+        }
+    }
+}
+
+/// How one shard stands: what is known of it, shared by all clones of a gateway.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub struct Standing {
     breaker: Breaker,
     /// Whether it has ever answered.
     has_answered: AtomicBool,
@@ -27,87 +68,44 @@ pub(super) struct Standing {
     compared_after: AtomicU64,
 }
 
-impl Gateway {
-    /// This gateway behind a circuit breaker. Somebody has to try whether Redis is back, see
-    /// [`crate::reconcile::returning`]. Where orders are taken without Redis, others may have been
-    /// taken before this process began, so that its counts are compared first.
-    pub fn guarded(
-        self,
-        config: &config::Redis,
-        without_redis: WithoutRedis,
-        metrics: &Metrics,
-    ) -> Self {
-        let limits = Limits {
-            failures: config.breaker_failures,
-            open_for: Duration::from_millis(config.breaker_open_ms),
-        };
-        let standing = Standing {
-            breaker: Breaker::new("redis", limits, metrics.redis_breaker_open.clone()),
+impl Standing {
+    pub(super) fn new(guard: &Guard) -> Self {
+        Self {
+            breaker: Breaker::new("redis", guard.limits, guard.open.clone()),
             has_answered: AtomicBool::new(false),
-            compared_after: AtomicU64::new(match without_redis {
-                WithoutRedis::Refuse => 0,
-                WithoutRedis::Database => NEVER,
-            }),
-        };
-        Self {
-            standing: Some(Arc::new(standing)),
-            ..self
-        }
-    }
-
-    /// The same connection without the breaker, for who tries whether Redis is back.
-    pub fn unguarded(&self) -> Self {
-        Self {
-            standing: None,
-            ..self.clone()
+            compared_after: AtomicU64::new(guard.compared_after),
         }
     }
 
     /// True while calls are refused at once.
     pub fn is_away(&self) -> bool {
-        let standing = self.standing.as_ref();
-        standing.is_some_and(|standing| standing.breaker.is_open())
+        self.breaker.is_open()
     }
 
-    /// True once Redis has answered.
-    pub fn has_answered(&self) -> bool {
-        let standing = self.standing.as_ref();
-        standing.is_some_and(|standing| standing.has_answered.load(Ordering::Relaxed))
-    }
-
-    /// True while orders may be sold by what Redis counts.
+    /// True while orders may be sold by what it counts.
     pub fn sells(&self) -> bool {
-        let Some(standing) = &self.standing else {
-            return true;
-        };
-        let (openings, is_open) = standing.breaker.openings();
-        !is_open && standing.compared_after.load(Ordering::Acquire) == openings
+        let (openings, is_open) = self.breaker.openings();
+        !is_open && self.compared_after.load(Ordering::Acquire) == openings
     }
 
-    /// True when it is time to try whether Redis is back; what comes of it is to be noted.
+    /// True when it is time to try whether it is back; what comes of it is to be noted.
     pub fn admits_trial(&self) -> bool {
-        let standing = self.standing.as_ref();
-        standing.is_some_and(|standing| standing.breaker.admits())
+        self.breaker.admits()
     }
 
     /// Notes what came of a trial.
     pub fn note_trial(&self, outcome: Outcome) {
-        if let Some(standing) = &self.standing {
-            standing.breaker.note(outcome);
-        }
+        self.breaker.note(outcome);
     }
 
-    /// How often Redis was given up so far.
-    pub fn openings(&self) -> u64 {
-        let standing = self.standing.as_ref();
-        standing.map_or(0, |standing| standing.breaker.openings().0)
+    /// How often its counts came into doubt so far.
+    pub fn doubts(&self) -> u64 {
+        self.breaker.openings().0
     }
 
-    /// Has its counts sold by again, unless it was given up again after `openings`.
-    pub fn note_compared(&self, openings: u64) {
-        if let Some(standing) = &self.standing {
-            standing.compared_after.store(openings, Ordering::Release);
-        }
+    /// Has its counts sold by again, unless they came into doubt again after `doubts`.
+    pub fn note_compared(&self, doubts: u64) {
+        self.compared_after.store(doubts, Ordering::Release);
     }
 
     pub(super) fn admit(&self) -> Result<(), Error> {
@@ -118,17 +116,36 @@ impl Gateway {
         }
     }
 
-    /// An error of the server is an answer too, except that it is still loading.
-    pub(super) fn note<T>(&self, answered: &Result<T, Error>) {
-        let Some(standing) = &self.standing else {
-            return;
-        };
+    /// An error of the server is an answer too, unless it says that it cannot serve now.
+    pub(super) fn note_answer<T>(&self, answered: &Result<T, Error>) {
         let has_failed = matches!(answered, Err(Error::NotDone { .. } | Error::Unknown { .. }));
         if has_failed {
-            return standing.breaker.note_unless_open(Outcome::Failed);
+            return self.breaker.note_unless_open(Outcome::Failed);
         }
-        standing.breaker.note_unless_open(Outcome::Answered);
-        standing.has_answered.store(true, Ordering::Relaxed);
+        self.breaker.note_unless_open(Outcome::Answered);
+        self.has_answered.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Gateway {
+    /// True while calls to some shard are refused at once.
+    pub fn is_away(&self) -> bool {
+        self.is_guarded && self.some(Standing::is_away)
+    }
+
+    /// True once Redis has answered.
+    pub fn has_answered(&self) -> bool {
+        self.is_guarded && self.some(|standing| standing.has_answered.load(Ordering::Relaxed))
+    }
+
+    /// True while orders may be sold by what Redis counts.
+    pub fn sells(&self) -> bool {
+        !self.is_guarded || !self.some(|standing| !standing.sells())
+    }
+
+    fn some(&self, holds: impl Fn(&Standing) -> bool) -> bool {
+        let shards = self.shards();
+        shards.iter().any(|shard| holds(shard.standing()))
     }
 }
 
@@ -142,17 +159,19 @@ mod tests {
     fn gateway(without_redis: WithoutRedis) -> Gateway {
         let settings = serde_json::json!({
             "url": "redis://127.0.0.1:1",
+            "timeout_ms": 50,
             "breaker_failures": 3,
             "breaker_open_ms": 1,
         });
         let redis: config::Redis = serde_json::from_value(settings).expect("settings");
-        let gateway = Gateway::open(&redis).expect("a URL");
-        gateway.guarded(&redis, without_redis, &Metrics::new())
+        Gateway::open_guarded(&redis, without_redis, &Metrics::new()).expect("a URL")
     }
 
     #[tokio::test]
     async fn a_redis_that_is_not_reached_is_left_alone_and_sells_again_when_it_was_compared() {
         let gateway = gateway(WithoutRedis::Refuse);
+        let shards = gateway.shards();
+        let standing = shards[0].standing();
         assert!(gateway.sells() && !gateway.is_away());
         for _ in 0..3 {
             let failed = gateway.is_ready().await;
@@ -164,17 +183,17 @@ mod tests {
         let tried = gateway.unguarded().is_ready().await;
         assert!(!matches!(tried, Ok(()) | Err(Error::Away)), "{tried:?}");
 
-        let opening = gateway.openings();
+        let opening = standing.doubts();
         let given_up = Instant::now();
-        while !gateway.admits_trial() {
+        while !standing.admits_trial() {
             assert!(given_up.elapsed() < Duration::from_secs(10), "no trial");
             tokio::task::yield_now().await;
         }
-        gateway.note_trial(Outcome::Answered);
+        standing.note_trial(Outcome::Answered);
         assert!(!gateway.is_away() && !gateway.sells());
-        gateway.note_compared(opening - 1);
+        standing.note_compared(opening - 1);
         assert!(!gateway.sells(), "compared before it was given up");
-        gateway.note_compared(opening);
+        standing.note_compared(opening);
         assert!(gateway.sells());
     }
 
@@ -182,8 +201,10 @@ mod tests {
     async fn where_orders_are_taken_without_redis_its_counts_are_compared_before_they_are_sold_by()
     {
         let gateway = gateway(WithoutRedis::Database);
+        let shards = gateway.shards();
+        let standing = shards[0].standing();
         assert!(!gateway.is_away() && !gateway.sells());
-        gateway.note_compared(gateway.openings());
+        standing.note_compared(standing.doubts());
         assert!(gateway.sells());
     }
 }

@@ -1,7 +1,7 @@
 //! Attempts that are counted by who makes them: `throttle:<what>:{<who>}`, a number that ends with
 //! its window.
 
-use redis::{Cmd, Value, cmd, pipe};
+use redis::{Cmd, Value, cmd};
 
 use super::{Error, Gateway};
 
@@ -35,11 +35,10 @@ impl Gateway {
     pub async fn count_attempt(&self, of: &Counted, window_ms: u64) -> Result<Attempts, Error> {
         let mut begin = cmd("SET");
         begin.arg(&of.0).arg(0).arg("NX").arg("PX").arg(window_ms);
-        let mut counting = pipe();
-        counting.atomic().add_command(begin.clone()).ignore();
-        counting.cmd("INCR").arg(&of.0);
-        counting.cmd("PTTL").arg(&of.0);
-        let (count, ends_in_ms) = self.call_atomically(&begin, &counting).await?;
+        let count = cmd("INCR").arg(&of.0).to_owned();
+        let ends = cmd("PTTL").arg(&of.0).to_owned();
+        let (_begun, count, ends_in_ms): (Value, i64, i64) =
+            self.call_atomically(&[begin, count, ends]).await?;
         Ok(Attempts { count, ends_in_ms })
     }
 

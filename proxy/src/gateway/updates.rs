@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::{RedisResult, cmd};
 
 use super::inventory::key;
-use super::{Error, Gateway, classify, unknown};
+use super::server::subscribed;
+use super::{Error, Gateway};
 use crate::catalogue::Sku;
 
 const CHANNELS: &str = "inventory.updated:";
@@ -26,8 +26,9 @@ pub struct Updates {
 impl Gateway {
     /// Connects, and follows nothing yet.
     pub async fn updates(&self) -> Result<Updates, Error> {
-        let connecting = answered(self.deadline, self.client.get_async_pubsub());
-        let (commands, messages) = connecting.await?.split();
+        let primary = self.any_primary()?;
+        let connection = primary.subscribe(|connection| async { Ok(connection) });
+        let (commands, messages) = connection.await?.split();
         Ok(Updates {
             commands,
             messages,
@@ -40,7 +41,7 @@ impl Updates {
     /// Has these SKUs told of, from the moment on when this is answered.
     pub async fn follow(&mut self, skus: impl Iterator<Item = &Sku>) -> Result<(), Error> {
         for channels in channels(skus).chunks(AT_ONCE) {
-            answered(self.deadline, self.commands.subscribe(channels)).await?;
+            subscribed(self.deadline, self.commands.subscribe(channels)).await?;
         }
         Ok(())
     }
@@ -48,14 +49,14 @@ impl Updates {
     /// Has these SKUs no longer told of.
     pub async fn leave(&mut self, skus: impl Iterator<Item = &Sku>) -> Result<(), Error> {
         for channels in channels(skus).chunks(AT_ONCE) {
-            answered(self.deadline, self.commands.unsubscribe(channels)).await?;
+            subscribed(self.deadline, self.commands.unsubscribe(channels)).await?;
         }
         Ok(())
     }
 
     /// Fails unless the server still answers on this connection.
     pub async fn pulse(&mut self) -> Result<(), Error> {
-        answered(self.deadline, self.commands.subscribe(PULSE)).await
+        subscribed(self.deadline, self.commands.subscribe(PULSE)).await
     }
 
     /// The next SKU that has changed.
@@ -68,20 +69,7 @@ impl Updates {
                 return Ok(sku);
             }
         }
-        Err(unknown(&cmd("SUBSCRIBE"), "the connection is lost"))
-    }
-}
-
-async fn answered<T>(
-    deadline: Duration,
-    answer: impl Future<Output = RedisResult<T>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(deadline, answer).await {
-        Ok(answer) => answer.map_err(|error| classify(&cmd("SUBSCRIBE"), &error)),
-        Err(_) => Err(unknown(
-            &cmd("SUBSCRIBE"),
-            "no answer within redis.timeout_ms",
-        )),
+        Err(Error::unknown("SUBSCRIBE", "the connection is lost"))
     }
 }
 

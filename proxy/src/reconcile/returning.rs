@@ -74,14 +74,15 @@ impl Returning {
     }
 
     async fn try_it(&self, away: Duration) {
-        let gateway = &self.servers.gateway;
-        if gateway.admits_trial() {
-            let outcome = if self.is_back(away).await {
-                Outcome::Answered
-            } else {
-                Outcome::Failed
-            };
-            gateway.note_trial(outcome);
+        for shard in self.servers.gateway.shards() {
+            if shard.standing().is_away() && shard.standing().admits_trial() {
+                let outcome = if self.is_back(away).await {
+                    Outcome::Answered
+                } else {
+                    Outcome::Failed
+                };
+                shard.standing().note_trial(outcome);
+            }
         }
     }
 
@@ -101,7 +102,11 @@ impl Returning {
     /// Tells Redis of what was sold meanwhile, puts every count right, and has it sold by again.
     async fn catch_up(&self) -> Result<(), Error> {
         let started = Instant::now();
-        let openings = self.servers.gateway.openings();
+        let shards = self.servers.gateway.shards();
+        let doubts: Vec<u64> = shards
+            .iter()
+            .map(|shard| shard.standing().doubts())
+            .collect();
         let told = self.tell_sales().await?;
         self.servers.store.hasten_decided().await?;
         let task = Task {
@@ -114,7 +119,9 @@ impl Returning {
             wrong += report.findings.len();
             left += report.left();
         }
-        self.servers.gateway.note_compared(openings);
+        for (shard, doubts) in shards.iter().zip(doubts) {
+            shard.standing().note_compared(doubts);
+        }
         let took = started.elapsed();
         tracing::info!(
             told,

@@ -10,7 +10,7 @@ RETAIL ?= ../shared/data/online-retail.csv
 FAULTS ?= 52
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer test-contract simulate lint fuzz bench
+.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer test-contract simulate lint fuzz bench failover
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -70,3 +70,7 @@ fuzz: install ## Look for inputs that break the module; SECONDS=1200 looks for s
 bench: build ## Measure the pure cores, the module on live servers, and orders beside other designs
 	$(CARGO) bench -p holdfast-benches
 	@$(BUILT)/holdfast-bench
+
+failover: build ## Measure what clients see of each fault (SCENARIO=name, REPEAT=20 in a row, OUT=docs/failures draws)
+	@$(STACK) fetch
+	@$(BUILT)/holdfast-failover $(SCENARIO) --repeat $(or $(REPEAT),1) $(if $(OUT),--out $(OUT))

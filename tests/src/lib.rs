@@ -42,6 +42,7 @@ pub mod books;
 pub mod cluster;
 pub mod data;
 pub mod event_order;
+pub mod failover;
 pub mod faults;
 pub mod kafka;
 pub mod mysql;

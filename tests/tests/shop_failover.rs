@@ -1,0 +1,44 @@
+//! One failover of each shape under a steady load: nothing is lost or oversold, and everything is served again. `make
+//! failover` measures all of them.
+
+use std::iter::once;
+
+use anyhow::{Result, ensure};
+use holdfast_tests::failover::kind::Kind;
+use holdfast_tests::failover::scenario::named;
+use holdfast_tests::failover::timeline::totals;
+use holdfast_tests::failover::{Bench, Ending};
+
+/// Runs a scenario in a shop of its own, and holds its end against what clients know.
+async fn survives(scenario: &str) -> Result<Bench> {
+    let scenario = named(scenario)?;
+    let bench = Bench::open(scenario.shape).await?;
+    let report = bench.run(scenario).await?;
+    println!("{}", report.text());
+    ensure!(report.is_back(), "not everything is served again");
+    for kind in Kind::ALL {
+        let all = totals(&report.outcomes, kind);
+        ensure!(all.at_once > 0, "{} was never served: {all:?}", kind.name());
+    }
+    let Ending {
+        acknowledged,
+        lost,
+        audit,
+    } = bench.end().await?;
+    ensure!(acknowledged > 0, "nothing was sold");
+    ensure!(lost.is_empty(), "lost: {lost:?}");
+    println!("{}", audit?);
+    Ok(bench)
+}
+
+#[tokio::test]
+async fn a_proxy_is_killed_and_an_order_that_was_never_sold_would_be_missed() -> Result<()> {
+    let bench = survives("proxy-killed").await?;
+    let made_up = "019aa0c4-0000-7000-8000-000000000000".to_owned();
+    bench.crowd.accounts.acknowledge(once(&made_up))?;
+    let Err(found) = bench.end().await?.audit else {
+        panic!("the audit has not missed an order that was never sold");
+    };
+    assert!(format!("{found:#}").contains(&made_up), "{found:#}");
+    Ok(())
+}

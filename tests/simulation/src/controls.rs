@@ -36,6 +36,8 @@ pub enum Control {
     CartForgotten,
     /// What is bought is taken out of the cart as often as it is asked for.
     NoCartMark,
+    /// Where a line is refused of what was held at checkout, the others are given back.
+    GiveBackClaimed,
 }
 
 impl Control {

@@ -29,6 +29,8 @@ pub struct Weather {
     write_off: bool,
     give_up: bool,
     odd_cards: u32,
+    /// Whether each SKU is on a node of its own.
+    pub is_cluster: bool,
     /// Products.
     pub skus: usize,
     /// The most units of each at the beginning.
@@ -61,6 +63,7 @@ impl Weather {
             kafka_is_away: rng.u32(0..4) == 0,
             write_off: rng.bool(),
             give_up: rng.bool(),
+            is_cluster: rng.bool(),
             skus: rng.usize(1..=3),
             // Where there is enough for everybody, more can go wrong than that it runs out.
             stock: match rng.u32(0..3) {

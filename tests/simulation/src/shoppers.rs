@@ -63,6 +63,10 @@ impl World {
     pub fn take_hold(&mut self, lines: Lines, card: Card, fault: Fault) {
         let order = self.orders.len();
         let asked = Order::new(order, lines, card, None, true);
+        if self.is_cluster {
+            self.orders.push(asked);
+            return self.take_hold_of_each(order, fault);
+        }
         let reserve = Call::ReserveAll {
             id: asked.hold_id.clone(),
             lines,

@@ -88,6 +88,7 @@ impl Simulation {
             .map(|_| self.rng.u64(0..=weather.stock))
             .collect();
         self.world = World::new(&stock, weather.proxies, self.world.control);
+        self.world.is_cluster = weather.is_cluster;
         self.history.clear();
         self.shop += 1;
         self.statistics.shops += 1;

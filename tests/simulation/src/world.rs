@@ -61,6 +61,8 @@ pub struct World {
     pub sagas: u64,
     /// Whether orders are recorded and confirmed in batches, or each by itself.
     pub group_commit: bool,
+    /// Whether each SKU is on a node of its own, so that an order is held line by line.
+    pub is_cluster: bool,
 }
 
 impl World {
@@ -84,6 +86,7 @@ impl World {
             control,
             sagas: 0,
             group_commit: true,
+            is_cluster: false,
         }
     }
 

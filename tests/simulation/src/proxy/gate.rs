@@ -19,14 +19,8 @@ impl World {
             lines: asked.lines,
             ttl_ms: HOLD_MS,
         };
-        match self.call_redis(call, fault) {
-            None | Some(Err(Refused::Misuse(_))) => Input::Unclear,
-            Some(Err(Refused::NoSuchStock)) => Input::Short,
-            Some(Ok(Word::Reserved)) => Input::Done,
-            Some(Ok(Word::Confirmed)) => Input::OrderExists,
-            Some(Ok(Word::Expired)) if saga.state == State::Claiming => Input::Lapsed,
-            Some(Ok(_)) => Input::Short,
-        }
+        let answer = self.call_redis(call, fault);
+        reserved(saga, answer)
     }
 
     pub(super) fn prepare(&mut self, saga: &mut Saga, fault: Fault) -> Done {
@@ -84,7 +78,7 @@ impl World {
 
     /// One line's command. All lines leave at once, so when one of them has no answer, those whose
     /// answers nobody waits for any more are on their way.
-    fn call_line(
+    pub(super) fn call_line(
         &mut self,
         saga: &Saga,
         command: impl Fn(&Id, Line) -> Command,
@@ -167,6 +161,18 @@ impl World {
             }
             Fault::None => Some(self.on_redis(&call)),
         }
+    }
+}
+
+/// What an answer to a hold is for the machine.
+pub(super) fn reserved(saga: &Saga, answer: Option<Result<Word, Refused>>) -> Input {
+    match answer {
+        None | Some(Err(Refused::Misuse(_))) => Input::Unclear,
+        Some(Err(Refused::NoSuchStock)) => Input::Short,
+        Some(Ok(Word::Reserved)) => Input::Done,
+        Some(Ok(Word::Confirmed)) => Input::OrderExists,
+        Some(Ok(Word::Expired)) if saga.state == State::Claiming => Input::Lapsed,
+        Some(Ok(_)) => Input::Short,
     }
 }
 

@@ -6,6 +6,7 @@ mod money;
 pub mod reconciler;
 pub mod recovery;
 pub mod relay;
+mod reserving;
 pub mod saga;
 mod truth;
 

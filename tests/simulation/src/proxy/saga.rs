@@ -28,6 +28,10 @@ pub struct Saga {
     pub(super) line: usize,
     /// A line of the present effect was refused.
     pub(super) refused: bool,
+    /// Lines that the present effect has held, to be given back if another is refused.
+    pub(super) taken: Vec<usize>,
+    /// The first word by which a line was refused that the present effect was to hold.
+    pub(super) refusal: Option<Input>,
     /// What the batch came to in which this saga waits.
     pub answer: Option<Input>,
     /// It waits for a batch.
@@ -45,6 +49,7 @@ impl Hash for Saga {
         (number, self.order, self.state, &self.effects).hash(state);
         (self.line, self.refused, self.card, self.created_ms).hash(state);
         (self.answer, self.waits, self.is_unheld).hash(state);
+        (&self.taken, self.refusal).hash(state);
     }
 }
 
@@ -75,6 +80,8 @@ impl Saga {
             effects: first.effects,
             line: 0,
             refused: false,
+            taken: Vec::new(),
+            refusal: None,
             answer: None,
             waits: false,
             card,
@@ -123,6 +130,8 @@ impl World {
             saga.effects.remove(0);
             saga.line = 0;
             saga.refused = false;
+            saga.taken.clear();
+            saga.refusal = None;
             if !saga.effects.is_empty() {
                 return false;
             }
@@ -158,6 +167,7 @@ impl World {
     fn perform(&mut self, saga: &mut Saga, effect: Effect, fault: Fault) -> Done {
         let order = saga.order;
         match effect {
+            Effect::Reserve if self.is_cluster => self.reserve_each(saga, fault),
             Effect::Reserve => Done::With(self.reserve(saga, fault)),
             Effect::Record => self.transact(self.recording(saga), fault),
             Effect::Prepare => self.prepare(saga, fault),

@@ -42,6 +42,9 @@ need libclang-dev "the library that bindgen loads" \
 need redis-server "the server that the module is loaded into" has "${HOLDFAST_REDIS_SERVER:-redis-server}"
 need redis-tools "redis-cli, to try the commands by hand" has redis-cli
 need "mariadb-server-core mariadb-client-core" "the database, as binaries without a system service" has_database
+need haproxy "the tests run the shop behind it, with deploy/haproxy" has "${HOLDFAST_HAPROXY:-haproxy}"
+need nginx "the tests run the shop behind it, with deploy/nginx" has "${HOLDFAST_NGINX:-nginx}"
+need openssl "makes the certificates of the tests" has openssl
 need curl "to try the HTTP API by hand, and the journeys of docs/http.md" has curl
 need nodejs "the journeys of docs/http.md in JavaScript" has node
 need python3-venv "the journeys in Python, and Schemathesis, which make test-contract puts into a folder of its own" has_python_venv
@@ -89,8 +92,11 @@ if [ -n "$required$optional" ]; then
 fi
 
 if [ -n "$required" ]; then
-    case " $required " in *" redis-server "*) installs_redis=yes ;; *) installs_redis=no ;; esac
-    if [ "$installs_redis" = yes ] && [ ! -e "$policy" ]; then
+    services=""
+    for package in redis-server haproxy nginx; do
+        case " $required " in *" $package "*) services="$services $package.service" ;; esac
+    done
+    if [ -n "$services" ] && [ ! -e "$policy" ]; then
         policy_is_ours=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
@@ -99,8 +105,9 @@ if [ -n "$required" ]; then
     # shellcheck disable=SC2086
     apt_install $required
     remove_policy
-    if [ "$installs_redis" = yes ] && has systemctl >/dev/null; then
-        as_root systemctl disable --quiet redis-server.service 2>/dev/null || true
+    if [ -n "$services" ] && has systemctl >/dev/null; then
+        # shellcheck disable=SC2086
+        as_root systemctl disable --quiet $services 2>/dev/null || true
     fi
 fi
 

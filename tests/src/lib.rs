@@ -35,9 +35,11 @@
 //! | `HOLDFAST_MYSQL_URL` | a running server, whose user may create databases named `holdfast…` |
 //! | `HOLDFAST_JAVA`, `HOLDFAST_KAFKA_JARS` | another Java; a folder with Kafka's jars |
 //! | `HOLDFAST_KAFKA_BROKERS` | a running Kafka |
+//! | `HOLDFAST_HAPROXY`, `HOLDFAST_NGINX` | the programs |
 //! | `HOLDFAST_MODULE`, `HOLDFAST_BIN` | the module and the proxy, instead of those built beside the running program |
 //! | `HOLDFAST_DATA` | the data folder, instead of `data` in the checkout |
 
+pub mod balancer;
 pub mod books;
 pub mod cluster;
 pub mod data;

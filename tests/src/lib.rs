@@ -42,6 +42,7 @@
 pub mod balancer;
 pub mod books;
 pub mod cluster;
+pub mod cut;
 pub mod data;
 pub mod event_order;
 pub mod failover;
@@ -58,7 +59,10 @@ pub mod proxy;
 pub mod redis;
 pub mod replica;
 pub mod saga_events;
+pub mod sentinel;
 pub mod server;
+pub mod shape;
 pub mod shop;
 pub mod stack;
+pub mod users;
 pub mod wait;

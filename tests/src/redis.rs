@@ -1,8 +1,10 @@
 //! A private Redis (or Valkey) with the module loaded.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +13,10 @@ use crate::data::{self, Home};
 use crate::ports;
 use crate::process::Launch;
 use crate::server::Server;
+use crate::users::Users;
+
+/// The server's own file, in its home.
+const CONFIGURATION: &str = "redis.conf";
 
 /// How a Redis is started. The default is what Holdfast uses: the module, and `redis-conf/standalone.conf`.
 #[derive(Debug, Clone)]
@@ -27,8 +33,15 @@ pub struct RedisOptions {
     pub args: Vec<String>,
     /// Environment variables of the server.
     pub envs: Vec<(String, String)>,
-    /// The port of the primary on 127.0.0.1 that this one is a replica of.
+    /// The port of the primary on 127.0.0.1 that this one is a replica of when it starts for the first time; a failover
+    /// may change that.
     pub replica_of: Option<u16>,
+    /// The files of `redis-conf/` that it includes.
+    pub files: Vec<&'static str>,
+    /// Who may log in; without, whoever comes may do everything. With them, [`Redis::url`] is the operator's.
+    pub users: Option<Users>,
+    /// The port under which others reach it, where that is not its own.
+    pub announced: Option<u16>,
 }
 
 impl Default for RedisOptions {
@@ -41,6 +54,9 @@ impl Default for RedisOptions {
             args: Vec::new(),
             envs: Vec::new(),
             replica_of: None,
+            files: vec!["standalone.conf"],
+            users: None,
+            announced: None,
         }
     }
 }
@@ -76,7 +92,11 @@ impl Redis {
             Some(port) => port,
             None => server.home().port("redis", server.is_running())?,
         };
-        let url = format!("redis://127.0.0.1:{port}");
+        let login = options.users.as_ref().map(|users| users.login("operator"));
+        let url = format!(
+            "redis://{}127.0.0.1:{port}",
+            login.transpose()?.unwrap_or_default()
+        );
         let redis = Redis {
             url,
             private: Some(Private {
@@ -89,7 +109,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// `redis://127.0.0.1:<port>`, with the operator's name and password where it asks for them.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -145,7 +165,7 @@ impl Redis {
         let private = self.private()?;
         private
             .server
-            .ensure(|| launch(private), || answers(private.port))
+            .ensure(|| launch(private), || answers(private))
     }
 
     fn private(&self) -> Result<&Private> {
@@ -188,38 +208,96 @@ pub fn module_path() -> Result<PathBuf> {
 
 fn launch(private: &Private) -> Result<Launch> {
     let options = &private.options;
-    let program =
-        std::env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
-    let mut launch = Launch::new(program)
-        .arg(data::checkout().join("redis-conf/standalone.conf"))
-        .args(["--port", &private.port.to_string()])
-        .arg("--dir")
-        .arg(&private.server.home().folder);
-    if let Some(primary) = options.replica_of {
-        launch = launch.args(["--replicaof", "127.0.0.1", &primary.to_string()]);
-    }
-    launch = launch.args(&options.args);
-    if options.module {
-        launch = launch
-            .arg("--loadmodule")
-            .arg(module_path()?)
-            .args(&options.module_args);
-    }
+    let mut launch = Launch::new(program())
+        .arg(write_configuration(private)?)
+        .args(&options.args);
     for (name, value) in &options.envs {
         launch = launch.env(name, value);
     }
     Ok(launch)
 }
 
+/// The server: `HOLDFAST_REDIS_SERVER`, or the machine's.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
+/// Whether the server knows `CLUSTER MIGRATESLOTS`, as Valkey 9 does.
+pub(crate) fn moves_slots_whole() -> Result<bool> {
+    let output = Command::new(program()).arg("--version").output()?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    let major = version
+        .split_once("Valkey server v=")
+        .and_then(|(_, rest)| rest.split('.').next()?.parse::<u32>().ok());
+    Ok(major.is_some_and(|major| major >= 9))
+}
+
+/// Writes the server's own file, as an operator does who follows redis-conf/README.md. What a failover has written into
+/// it about whom the server follows is kept.
+fn write_configuration(private: &Private) -> Result<PathBuf> {
+    let (options, home) = (&private.options, private.server.home());
+    let mut lines =
+        vec!["# Written by the stack launcher at every start; changes here are lost.".to_owned()];
+    for file in &options.files {
+        let path = data::checkout().join("redis-conf").join(file);
+        lines.push(format!("include {}", quoted_path(&path)));
+    }
+    lines.push(format!("port {}", private.port));
+    lines.push(format!("dir {}", quoted_path(&home.folder)));
+    // Not among the arguments: CONFIG REWRITE, which a failover brings, would have it loaded twice at the next start.
+    if options.module {
+        let args: String = options
+            .module_args
+            .iter()
+            .map(|arg| format!(" {}", quoted(arg)))
+            .collect();
+        lines.push(format!("loadmodule {}{args}", quoted_path(&module_path()?)));
+    }
+    if let Some(users) = &options.users {
+        let file = home.write_private("users.acl", &users.file()?)?;
+        lines.push(format!("aclfile {}", quoted_path(&file)));
+        lines.push("masteruser replica".to_owned());
+        lines.push(format!("masterauth {}", users.password("replica")?));
+    }
+    if let Some(port) = options.announced {
+        lines.push(format!(
+            "replica-announce-ip 127.0.0.1\nreplica-announce-port {port}"
+        ));
+    }
+    lines.extend(match std::fs::read_to_string(home.path(CONFIGURATION)) {
+        Ok(old) => old
+            .lines()
+            .find(|line| line.starts_with("replicaof "))
+            .map(str::to_owned),
+        Err(_) => options
+            .replica_of
+            .map(|port| format!("replicaof 127.0.0.1 {port}")),
+    });
+    home.write_private(CONFIGURATION, &format!("{}\n", lines.join("\n")))
+}
+
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A word of a configuration file of Redis.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// Whether it answers PING with PONG: while it loads its files it answers `-LOADING`, which is not yet.
-fn answers(port: u16) -> bool {
-    let ping = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&ports::local(port), Duration::from_secs(1))?;
+fn answers(private: &Private) -> bool {
+    let ping = || -> Result<String> {
+        let mut stream =
+            TcpStream::connect_timeout(&ports::local(private.port), Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut answers = BufReader::new(stream.try_clone()?).lines();
+        if let Some(users) = &private.options.users {
+            write!(stream, "AUTH operator {}\r\n", users.password("operator")?)?;
+            answers.next().transpose()?;
+        }
         stream.write_all(b"PING\r\n")?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        Ok(line)
+        Ok(answers.next().transpose()?.unwrap_or_default())
     };
     ping().is_ok_and(|line| line.starts_with("+PONG"))
 }

@@ -7,6 +7,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::cluster::RedisCluster;
 use crate::data::{self, Home};
 use crate::kafka::Kafka;
 use crate::mysql::Mysql;
@@ -15,6 +16,8 @@ use crate::payment::{Payment, PaymentOptions};
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::redis::{Redis, RedisOptions};
 use crate::replica::Replica;
+use crate::sentinel::RedisUnderSentinel;
+use crate::shape::{RedisServers, Shape};
 
 /// Partitions of the topic of events: several, so that events of one order that went astray would show.
 pub const PARTITIONS: i32 = 6;
@@ -24,7 +27,9 @@ pub const TOPIC: &str = "holdfast.orders";
 /// What a test wants of its stack.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
-    /// How Redis is started.
+    /// In which shape Redis comes.
+    pub redis_shape: Shape,
+    /// How Redis is started, each server of it.
     pub redis: RedisOptions,
     /// Where the database lives; a fresh test folder, or the server that was given, when absent.
     pub mysql_home: Option<Home>,
@@ -41,13 +46,14 @@ pub struct StackOptions {
     pub webhooks: bool,
     /// Settings of the proxy, such as `("HOLDFAST_HOLDS__TTL_MS", "1000")`.
     pub environment: Vec<(String, String)>,
-    /// Whether the proxy is the user `proxy` of redis-conf/users.acl, who may do only what it needs.
+    /// Whether the proxy is the user `proxy` of redis-conf/users.acl, who may do only what it needs, on a single server.
     pub redis_user: bool,
 }
 
 impl Default for StackOptions {
     fn default() -> StackOptions {
         StackOptions {
+            redis_shape: Shape::default(),
             redis: RedisOptions::default(),
             mysql_home: None,
             replica: false,
@@ -96,8 +102,9 @@ pub struct Stack {
     pub mysql: Arc<Mysql>,
     /// All of them, if there are several.
     pub mysql_servers: Option<MysqlServers>,
-    /// Redis with the module.
-    pub redis: Redis,
+    /// Redis with the module; of several servers, the one that was the (first) primary at the start.
+    pub redis: Arc<Redis>,
+    redis_servers: RedisServers,
     database: String,
     topic: String,
     proxy_options: ProxyOptions,
@@ -128,7 +135,7 @@ impl Stack {
             webhook_url: options.webhooks.then(|| webhook_url(http_port)),
         };
         let (redis, mysql, payment, started) = thread::scope(|scope| {
-            let redis = scope.spawn(|| Redis::start(options.redis.clone()));
+            let redis = scope.spawn(|| RedisServers::start(options.redis_shape, &options.redis));
             let mysql = scope.spawn(|| start_mysql(&options));
             let broker = scope.spawn(|| match options.kafka {
                 true => kafka
@@ -140,7 +147,7 @@ impl Stack {
             (join(redis), join(mysql), payment, join(broker))
         });
         started?;
-        let (redis, (mysql, mysql_servers), payment) = (redis?, mysql?, payment?);
+        let (redis_servers, (mysql, mysql_servers), payment) = (redis?, mysql?, payment?);
         let database = match mysql.is_private() {
             true => "holdfast".to_owned(),
             false => format!("holdfast_test_{suffix}"),
@@ -166,8 +173,8 @@ impl Stack {
 
         let proxy_options = ProxyOptions {
             redis_url: match options.redis_user {
-                true => redis.admit_proxy()?,
-                false => redis.url().to_owned(),
+                true => redis_servers.first()?.admit_proxy()?,
+                false => redis_servers.url()?,
             },
             mysql_url,
             kafka_brokers: kafka.brokers().to_owned(),
@@ -198,7 +205,8 @@ impl Stack {
             replica,
             mysql,
             mysql_servers,
-            redis,
+            redis: Arc::clone(redis_servers.first()?),
+            redis_servers,
             database,
             topic,
             proxy_options,
@@ -218,6 +226,22 @@ impl Stack {
         let proxy = Proxy::configure(options)?;
         proxy.start()?;
         Ok(proxy)
+    }
+
+    /// The servers under Sentinel, if they were asked for.
+    pub fn sentinel(&self) -> Result<&RedisUnderSentinel> {
+        match &self.redis_servers {
+            RedisServers::Sentinel(servers) => Ok(servers),
+            _ => Err(anyhow!("this stack was not asked for Shape::Sentinel")),
+        }
+    }
+
+    /// The cluster, if it was asked for.
+    pub fn cluster(&self) -> Result<&RedisCluster> {
+        match &self.redis_servers {
+            RedisServers::Cluster(cluster) => Ok(cluster),
+            _ => Err(anyhow!("this stack was not asked for Shape::Cluster")),
+        }
     }
 
     /// The URL of the shop's database, on the server that is the primary.

@@ -1,0 +1,136 @@
+//! One Sentinel.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use redis::FromRedisValue;
+
+use super::SERVICE;
+use crate::data::{self, Home};
+use crate::process::Launch;
+use crate::redis::program;
+use crate::server::Server;
+use crate::users::Users;
+
+const CONFIGURATION: &str = "sentinel.conf";
+
+/// A running Sentinel. One of a test is killed when this is dropped.
+#[derive(Debug)]
+pub struct Sentinel {
+    server: Server,
+    port: u16,
+    /// What its file says until it writes into it itself.
+    configuration: String,
+}
+
+/// What a Sentinel says of the primary.
+#[derive(Debug)]
+pub(super) struct View {
+    pub port: u16,
+    /// Of which failover it has this from; the latest is right.
+    pub epoch: u64,
+    /// `master`, and what is wrong with it.
+    pub flags: String,
+    /// How many Sentinels it knows, itself included.
+    pub sentinels: usize,
+}
+
+impl Sentinel {
+    /// Starts one with its own copy of sentinel/sentinel.conf, for the primary at this port.
+    pub(super) fn start(home: Home, primary: u16, users: &Users) -> Result<Sentinel> {
+        let configuration = configuration(primary, users)?;
+        let server = Server::new("Sentinel", home);
+        let port = server.home().port("sentinel", server.is_running())?;
+        let sentinel = Sentinel {
+            server,
+            port,
+            configuration,
+        };
+        sentinel.start_again()?;
+        Ok(sentinel)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server itself: its folder, its pid, and to stop, kill or signal it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Starts it with what it has learned if it does not run, and waits until it answers.
+    pub fn start_again(&self) -> Result<()> {
+        self.server.ensure(
+            || {
+                Ok(Launch::new(program())
+                    .arg(self.write_configuration()?)
+                    .arg("--sentinel")
+                    .args(["--port", &self.port.to_string()])
+                    .arg("--dir")
+                    .arg(&self.server.home().folder))
+            },
+            || self.connection().is_ok(),
+        )
+    }
+
+    /// Asks `SENTINEL <words>`.
+    pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
+        let mut command = redis::cmd("SENTINEL");
+        command.arg(words);
+        let answer = command.query(&mut self.connection()?);
+        answer.with_context(|| format!("SENTINEL {} at {}", words.join(" "), self.port))
+    }
+
+    pub(super) fn view(&self) -> Result<View> {
+        let fields: HashMap<String, String> = self.ask(&["MASTER", SERVICE])?;
+        let field = |name: &str| {
+            let value = fields.get(name);
+            value.with_context(|| format!("SENTINEL MASTER says no {name}"))
+        };
+        Ok(View {
+            port: field("port")?.parse()?,
+            epoch: field("config-epoch")?.parse()?,
+            flags: field("flags")?.clone(),
+            sentinels: field("num-other-sentinels")?.parse::<usize>()? + 1,
+        })
+    }
+
+    fn connection(&self) -> Result<redis::Connection> {
+        let patience = Duration::from_secs(1);
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
+        let connection = client.get_connection_with_timeout(patience)?;
+        connection.set_read_timeout(Some(patience))?;
+        Ok(connection)
+    }
+
+    /// The file is written once: a Sentinel keeps in it what it learns.
+    fn write_configuration(&self) -> Result<PathBuf> {
+        let home = self.server.home();
+        let path = home.path(CONFIGURATION);
+        match path.exists() {
+            true => Ok(path),
+            false => home.write_private(CONFIGURATION, &self.configuration),
+        }
+    }
+}
+
+/// The project's file, with the address and the password that an operator puts there.
+fn configuration(primary: u16, users: &Users) -> Result<String> {
+    let path = data::checkout().join("sentinel/sentinel.conf");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let monitor = format!("sentinel monitor {SERVICE} 127.0.0.1 ");
+    ensure!(
+        text.contains(&monitor),
+        "sentinel.conf monitors no {SERVICE}"
+    );
+    let password = users.password("sentinel")?;
+    Ok(format!(
+        "{}\nsentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} {password}\n",
+        text.replace(&format!("{monitor}6379 "), &format!("{monitor}{primary} "))
+    ))
+}

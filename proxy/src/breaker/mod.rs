@@ -17,7 +17,7 @@ pub struct Breaker {
     server: &'static str,
     limits: Limits,
     kept: Mutex<Kept>,
-    /// 1 while calls are not let through.
+    /// Counts the breakers that let no calls through.
     open: Gauge,
 }
 
@@ -76,6 +76,11 @@ impl Breaker {
         self.note_if(|state| !state.is_open(), outcome);
     }
 
+    /// Lets a call through at once if it is open: another server stands behind it now.
+    pub fn hasten(&self) {
+        self.change(|state| (state.hastened(Instant::now()), ()));
+    }
+
     fn note_if(&self, counts: impl FnOnce(State) -> bool, outcome: Outcome) {
         let (before, after) = self.change(|before| {
             let after = match counts(before) {
@@ -108,11 +113,26 @@ impl Breaker {
         let before = kept.state;
         let (after, result) = change(before);
         kept.state = after;
-        if after.is_open() && !before.is_open() {
-            kept.openings += 1;
+        match (before.is_open(), after.is_open()) {
+            (false, true) => {
+                kept.openings += 1;
+                self.open.inc();
+            }
+            (true, false) => {
+                self.open.dec();
+            }
+            _ => {}
         }
-        self.open.set(after.is_open().into());
         result
+    }
+}
+
+impl Drop for Breaker {
+    /// A server that is not used any more is not away.
+    fn drop(&mut self) {
+        if self.is_open() {
+            self.open.dec();
+        }
     }
 }
 
@@ -146,7 +166,24 @@ mod tests {
         breaker.note(Outcome::Failed);
         assert!(breaker.admits());
         breaker.note(Outcome::Failed);
-        assert_eq!(breaker.openings(), (3, true));
+        assert_eq!((breaker.openings(), gauge.get()), ((3, true), 1));
+        drop(breaker);
+        assert_eq!(gauge.get(), 0);
+    }
+
+    #[test]
+    fn it_is_tried_at_once_when_there_is_reason_to() {
+        let limits = Limits {
+            failures: 1,
+            open_for: Duration::from_secs(3_600),
+        };
+        let breaker = Breaker::new("a server", limits, Gauge::default());
+        breaker.hasten();
+        assert!(!breaker.is_open());
+        breaker.note(Outcome::Failed);
+        assert!(!breaker.admits());
+        breaker.hasten();
+        assert!(breaker.is_open() && breaker.admits() && !breaker.admits());
     }
 
     #[test]

@@ -81,6 +81,14 @@ impl State {
         }
     }
 
+    /// The state when there is reason to try at once.
+    pub fn hastened(self, now: Instant) -> State {
+        match self {
+            State::Closed { .. } => self,
+            State::Open { .. } | State::HalfOpen { .. } => State::Open { until: now },
+        }
+    }
+
     /// True unless every call is let through.
     pub fn is_open(self) -> bool {
         !matches!(self, State::Closed { .. })

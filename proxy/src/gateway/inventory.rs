@@ -1,6 +1,6 @@
 //! The `INV` commands, typed. Their meanings are in docs/commands.md.
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use redis::{Cmd, FromRedisValue, ParsingError, Value, cmd};
 use uuid::Uuid;
 
@@ -56,15 +56,6 @@ pub struct Outcome {
     pub replayed: bool,
 }
 
-/// The answer of [`Gateway::reserve_all`]: all lines or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation {
-    /// `Reserved`, or the word of the first line that refused.
-    pub word: Word,
-    /// One outcome a line, in the order asked.
-    pub lines: Vec<Outcome>,
-}
-
 /// The stock of one SKU as `INV.GET` shows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Stock {
@@ -89,28 +80,6 @@ pub struct Stock {
 pub type Line<'a> = (&'a Sku, i64);
 
 impl Gateway {
-    /// `INV.MRESERVE`: holds every line under `hold` for `ttl_ms`, or none. The error has the
-    /// prefix `NOSUCHSTOCK` when a SKU has no key. What is held has been acknowledged by
-    /// `redis.replica_acks` replicas; after [`Error::NotReplicated`] it is held all the same.
-    pub async fn reserve_all(
-        &self,
-        hold: Uuid,
-        lines: &[Line<'_>],
-        ttl_ms: u64,
-    ) -> Result<Reservation, Error> {
-        let mut command = cmd("INV.MRESERVE");
-        command.arg(lines.len());
-        for (sku, _) in lines {
-            command.arg(key(sku));
-        }
-        command.arg(hold.to_string());
-        for (_, quantity) in lines {
-            command.arg(*quantity);
-        }
-        command.arg("PX").arg(ttl_ms);
-        self.reserve(&command).await
-    }
-
     /// What is available of each line now: `OutOfStock` where it is less than the line asks for,
     /// else `Ok`.
     pub async fn availability(&self, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
@@ -164,7 +133,7 @@ impl Gateway {
 
     /// `INV.RELEASE` on every line: gives back. Of a SKU whose stock is gone nothing is held.
     pub async fn release_all(&self, hold: Uuid, lines: &[Line<'_>]) -> Result<Vec<Outcome>, Error> {
-        try_join_all(lines.iter().map(|(sku, _)| async move {
+        let released = lines.iter().map(|(sku, _)| async move {
             match self.call(&on_hold("INV.RELEASE", sku, hold)).await {
                 Err(error) if error.has_prefix("NOSUCHSTOCK") => Ok(Outcome {
                     word: Word::UnknownHold,
@@ -175,8 +144,8 @@ impl Gateway {
                 }),
                 answered => answered,
             }
-        }))
-        .await
+        });
+        join_all(released).await.into_iter().collect()
     }
 
     /// `INV.RETURN` on every line: takes back what `hold` sold, once under `return_id`.
@@ -251,12 +220,12 @@ impl Gateway {
         lines: &[Line<'_>],
         command: impl Fn(&Sku, i64) -> Cmd,
     ) -> Result<Vec<Outcome>, Error> {
-        // The connection is multiplexed, so these leave as one batch.
-        try_join_all(lines.iter().map(|(sku, quantity)| {
+        // They leave as one batch to each server, and every line is told, whatever another says.
+        let told = lines.iter().map(|(sku, quantity)| {
             let command = command(sku, *quantity);
             async move { self.call(&command).await }
-        }))
-        .await
+        });
+        join_all(told).await.into_iter().collect()
     }
 }
 
@@ -288,20 +257,6 @@ impl FromRedisValue for Outcome {
             seq,
             deadline_ms,
             replayed,
-        })
-    }
-}
-
-impl FromRedisValue for Reservation {
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let word = parts.next().ok_or("an empty answer to INV.MRESERVE")?;
-        let lines = parts
-            .map(Outcome::from_redis_value)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            word: Word::from_redis_value(word)?,
-            lines,
         })
     }
 }

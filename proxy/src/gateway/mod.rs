@@ -3,16 +3,19 @@
 
 mod access;
 pub mod carts;
+mod cluster;
 mod connection;
 mod error;
 pub mod holds;
 pub mod idempotency;
 pub mod inventory;
+mod keys;
 pub mod products;
 mod reconciliation;
 mod redirect;
 mod replication;
 mod request;
+pub mod reservation;
 mod server;
 mod session_index;
 pub mod sessions;
@@ -34,14 +37,16 @@ use crate::config::{self, WithoutRedis};
 use crate::telemetry::Metrics;
 use access::Access;
 use error::Failure;
-use inventory::Reservation;
 use redirect::Advice;
 use request::Request;
+use reservation::Reservation;
 use server::{Server, Servers};
 use shape::Shape;
 use shard::Shard;
 use standing::Guard;
 
+/// So many times in a row a request is sent on at once.
+const MOST_REDIRECTIONS: u32 = 4;
 /// Before what was not done is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -129,23 +134,42 @@ impl Gateway {
     /// Sends a request to the primary that answers for it, and again in a moment where it was not
     /// done, until `deadline`. What may have been done is never sent again.
     async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Value, Error> {
+        let mut redirections = 0;
         loop {
-            let shard = self.shape.shard_of(&request)?;
+            let is_last = Instant::now() + PAUSE >= deadline;
+            let Some(shard) = self.shape.shard_of(&request) else {
+                if is_last {
+                    return Err(Error::not_done(
+                        &request.name(),
+                        "nobody answers for its key",
+                    ));
+                }
+                self.shape.renewed(PAUSE).await;
+                continue;
+            };
             if self.is_guarded {
                 shard.standing().admit()?;
             }
             let primary = shard.primary();
             let attempted = match &primary {
-                Some(server) => server.send(request, false, deadline).await,
+                Some(server) => self.attempt(server, request, deadline).await,
                 None => Err(Failure::not_reached(&request.name(), "no primary is known")),
             };
             let advice = attempted.as_ref().err().map(|failure| &failure.advice);
             let is_last = Instant::now() + PAUSE >= deadline;
-            match advice {
-                Some(Advice::Elsewhere) if !is_last => {
+            match (advice, &primary) {
+                (Some(Advice::Moved(to)), Some(asked)) if !is_last => {
+                    redirections += 1;
+                    // Two may each say that it is the other's, while they hand it over.
+                    if !self.shape.moved(to, asked) || redirections > MOST_REDIRECTIONS {
+                        self.shape.renewed(PAUSE).await;
+                    }
+                }
+                (Some(Advice::Elsewhere), _) if !is_last => {
+                    self.shape.suspect();
                     shard.changes_from(primary.as_ref(), PAUSE).await;
                 }
-                Some(Advice::Later) if !is_last => sleep(PAUSE).await,
+                (Some(Advice::Later | Advice::Ask(_)), _) if !is_last => sleep(PAUSE).await,
                 _ => {
                     let answered = attempted.map_err(|failure| failure.error);
                     if self.is_guarded {
@@ -155,6 +179,32 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Sends it to the server, or to where that one says that this one request belongs.
+    async fn attempt(
+        &self,
+        server: &Server,
+        request: Request<'_>,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let attempted = server.send(request, false, deadline).await;
+        let importing = match &attempted {
+            Err(failure) => match &failure.advice {
+                Advice::Ask(to) => self.shape.importing(to, server),
+                _ => None,
+            },
+            Ok(_) => None,
+        };
+        match importing {
+            Some(importing) => importing.send(request, true, deadline).await,
+            None => attempted,
+        }
+    }
+
+    /// True where the keys of one order may lie on several servers.
+    fn is_spread(&self) -> bool {
+        matches!(*self.shape, Shape::Cluster(_))
     }
 
     /// Fails unless the servers answer and have the module.

@@ -1,5 +1,6 @@
 //! What is sent at once: one command, or a transaction.
 
+use super::keys::key_of;
 use redis::aio::MultiplexedConnection;
 use redis::{Arg, Cmd, RedisError, RedisResult, Value, pipe};
 
@@ -23,6 +24,14 @@ impl Request<'_> {
         match first.and_then(|command| command.args_iter().next()) {
             Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
             _ => String::new(),
+        }
+    }
+
+    /// The key that it is about, if there is one.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Command(command) | Self::Reserve(command) => key_of(command),
+            Self::Transaction(commands) => commands.iter().find_map(key_of),
         }
     }
 

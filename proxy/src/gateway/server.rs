@@ -54,6 +54,11 @@ impl Servers {
 }
 
 impl Server {
+    /// Where it listens.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// Sends a request once, and waits for the answer until `deadline`.
     pub(super) async fn send(
         &self,

@@ -1,33 +1,45 @@
-//! The three shapes that Redis may have, and which server answers for a key in each.
+//! The shapes that Redis may have, and which server answers for a key in each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::error::Error;
+use tokio::time::sleep;
+
+use super::cluster::Cluster;
+use super::redirect::Redirection;
 use super::request::Request;
-use super::server::Servers;
+use super::server::{Server, Servers};
 use super::shard::Shard;
 use super::standing::Guard;
-use crate::config::RedisUrl;
+use crate::config::{RedisShape, RedisUrl};
 
 /// How the servers belong together.
 #[derive(Debug)]
 pub(super) enum Shape {
     /// One server.
     Standalone(Arc<Shard>),
+    /// Each primary has some of the keys.
+    Cluster(Arc<Cluster>),
 }
 
 impl Shape {
-    /// Needs a runtime; nothing is sent until the first call.
+    /// Needs a runtime; nothing waits for an answer before the first call.
     pub(super) fn open(url: RedisUrl, servers: &Servers, guard: &Guard) -> Self {
-        let primary = url.servers.into_iter().next();
-        let primary = primary.map(|address| servers.at(address));
-        Self::Standalone(Arc::new(Shard::new(primary, guard)))
+        match url.shape {
+            RedisShape::Cluster => Self::Cluster(Cluster::open(url.servers, servers, guard)),
+            _ => {
+                let primary = url.servers.into_iter().next();
+                let primary = primary.map(|address| servers.at(address));
+                Self::Standalone(Arc::new(Shard::new(primary, guard)))
+            }
+        }
     }
 
-    /// Who answers for the key of a request.
-    pub(super) fn shard_of(&self, _request: &Request<'_>) -> Result<Arc<Shard>, Error> {
+    /// Who answers for the key of a request; none as long as nobody is known.
+    pub(super) fn shard_of(&self, request: &Request<'_>) -> Option<Arc<Shard>> {
         match self {
-            Self::Standalone(shard) => Ok(shard.clone()),
+            Self::Standalone(shard) => Some(shard.clone()),
+            Self::Cluster(cluster) => cluster.shard_of(request.key()),
         }
     }
 
@@ -35,6 +47,38 @@ impl Shape {
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         match self {
             Self::Standalone(shard) => vec![shard.clone()],
+            Self::Cluster(cluster) => cluster.shards(),
+        }
+    }
+
+    /// Has it found out anew soon who is who.
+    pub(super) fn suspect(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.suspect();
+        }
+    }
+
+    /// Waits until it is found out anew who is who, at most for so long.
+    pub(super) async fn renewed(&self, within: Duration) {
+        match self {
+            Self::Standalone(_) => sleep(within).await,
+            Self::Cluster(cluster) => cluster.renewed(within).await,
+        }
+    }
+
+    /// Follows `asked`, which says that a slot is another's; false when that one is not known yet.
+    pub(super) fn moved(&self, to: &Redirection, asked: &Server) -> bool {
+        match self {
+            Self::Standalone(_) => false,
+            Self::Cluster(cluster) => cluster.moved(to, asked),
+        }
+    }
+
+    /// The server that a slot is on its way to.
+    pub(super) fn importing(&self, to: &Redirection, asked: &Server) -> Option<Arc<Server>> {
+        match self {
+            Self::Standalone(_) => None,
+            Self::Cluster(cluster) => Some(cluster.importing(to, asked)),
         }
     }
 }

@@ -34,6 +34,18 @@ impl Shard {
         self.primary.borrow().clone()
     }
 
+    /// Has `server` for its primary from now on.
+    pub(super) fn follow(&self, server: Option<Arc<Server>>) {
+        self.primary.send_if_modified(|primary| {
+            let is_same = match (primary.as_ref(), server.as_ref()) {
+                (Some(primary), Some(server)) => Arc::ptr_eq(primary, server),
+                (primary, server) => primary.is_none() && server.is_none(),
+            };
+            *primary = server;
+            !is_same
+        });
+    }
+
     /// Waits until the primary is another than `server`, at most for so long.
     pub(super) async fn changes_from(&self, server: Option<&Arc<Server>>, within: Duration) {
         let mut primary = self.primary.subscribe();

@@ -64,7 +64,9 @@ pub struct Standing {
     breaker: Breaker,
     /// Whether it has ever answered.
     has_answered: AtomicBool,
-    /// After which opening of the breaker all counts have been compared.
+    /// How often another server took its primary's place.
+    promotions: AtomicU64,
+    /// After which doubt all counts have been compared.
     compared_after: AtomicU64,
 }
 
@@ -73,6 +75,7 @@ impl Standing {
         Self {
             breaker: Breaker::new("redis", guard.limits, guard.open.clone()),
             has_answered: AtomicBool::new(false),
+            promotions: AtomicU64::new(0),
             compared_after: AtomicU64::new(guard.compared_after),
         }
     }
@@ -84,8 +87,7 @@ impl Standing {
 
     /// True while orders may be sold by what it counts.
     pub fn sells(&self) -> bool {
-        let (openings, is_open) = self.breaker.openings();
-        !is_open && self.compared_after.load(Ordering::Acquire) == openings
+        !self.is_away() && self.compared_after.load(Ordering::Acquire) == self.doubts()
     }
 
     /// True when it is time to try whether it is back; what comes of it is to be noted.
@@ -100,7 +102,15 @@ impl Standing {
 
     /// How often its counts came into doubt so far.
     pub fn doubts(&self) -> u64 {
-        self.breaker.openings().0
+        let promotions = self.promotions.load(Ordering::Acquire);
+        self.breaker.openings().0 + promotions
+    }
+
+    /// Another server has taken its primary's place, which may lack the last writes: its counts are
+    /// to be compared, and if it is away, it is worth a trial at once.
+    pub(super) fn note_promotion(&self) {
+        self.promotions.fetch_add(1, Ordering::AcqRel);
+        self.breaker.hasten();
     }
 
     /// Has its counts sold by again, unless they came into doubt again after `doubts`.

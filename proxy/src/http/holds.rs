@@ -10,6 +10,7 @@ use super::orders::{PaymentForm, buy, priced};
 use super::{Answer as HttpAnswer, Call, Kind, Problem, json, no_content};
 use crate::gateway::holds::CheckoutHold;
 use crate::gateway::inventory::{Line, Outcome, Word};
+use crate::gateway::reservation::Taking;
 use crate::orders::{Actor, Item, MAX_LINES, Order, OrderLine, Reason};
 use crate::saga::machine::Answer;
 use crate::saga::runner::Purchase;
@@ -72,7 +73,10 @@ pub async fn take(mut call: Call) -> HttpAnswer {
     let gateway = &call.app.gateway;
     gateway.write_hold(id, &hold, ttl_ms).await?;
     let rebuilder = &call.app.sagas.rebuilder;
-    let reservation = match rebuilder.reserve_all(id, &lines(&hold), ttl_ms).await {
+    let reserved = rebuilder
+        .reserve_all(id, &lines(&hold), ttl_ms, Taking::New)
+        .await;
+    let reservation = match reserved {
         Ok(reservation) => reservation,
         Err(error) => {
             // It may be held, and nobody will be told its id; what this misses, the deadline frees.

@@ -12,7 +12,8 @@ use super::mending::mend;
 use super::{Error, Servers, answered};
 use crate::catalogue::Sku;
 use crate::gateway;
-use crate::gateway::inventory::{Line, Reservation, Word};
+use crate::gateway::inventory::{Line, Word};
+use crate::gateway::reservation::{Reservation, Taking};
 
 /// Buyers who may wait; the others are told to come again.
 const QUEUE: usize = 1_024;
@@ -51,7 +52,7 @@ impl Rebuilder {
         self.met_loss.notified().await;
     }
 
-    /// `INV.MRESERVE`. What MySQL knows and Redis does not is made anew, and reserved then; what
+    /// Holds all lines or none. What MySQL knows and Redis does not is made anew, and reserved then; what
     /// neither knows is out of stock.
     ///
     /// # Errors
@@ -62,18 +63,22 @@ impl Rebuilder {
         hold: Uuid,
         lines: &[Line<'_>],
         ttl_ms: u64,
+        taking: Taking,
     ) -> Result<Reservation, gateway::Error> {
         let gateway = &self.servers.gateway;
         if !gateway.sells() {
             return Err(gateway::Error::Away);
         }
-        match gateway.reserve_all(hold, lines, ttl_ms).await {
+        match gateway.reserve_all(hold, lines, ttl_ms, taking).await {
             Err(error) if error.has_prefix("NOSUCHSTOCK") => {}
             answered => return answered,
         }
         let unknown = self.make_anew(lines).await.map_err(not_now)?;
         if unknown.is_empty() {
-            return gateway.reserve_all(hold, lines, ttl_ms).await;
+            return gateway.reserve_all(hold, lines, ttl_ms, taking).await;
+        }
+        if taking == Taking::New {
+            gateway.give_back(hold, lines).await;
         }
         Ok(Reservation {
             word: Word::OutOfStock,

@@ -8,6 +8,7 @@ use super::machine::{Answer, Effect, End, Input, Reason};
 use super::run::Saga;
 use super::runner::Runner;
 use crate::gateway::inventory::Word;
+use crate::gateway::reservation::Taking;
 use crate::payment::Payment;
 use crate::store;
 use crate::store::cancellation::Cancelled;
@@ -67,9 +68,13 @@ impl Runner {
 
     async fn reserve(&self, saga: &mut Saga) -> Input {
         let holds = saga.order.holds();
+        let taking = match saga.is_held {
+            true => Taking::Again,
+            false => Taking::New,
+        };
         let reserved = self
             .rebuilder
-            .reserve_all(saga.order.id, &holds, self.holds.ttl_ms)
+            .reserve_all(saga.order.id, &holds, self.holds.ttl_ms, taking)
             .await;
         let reservation = match reserved {
             Ok(reservation) => reservation,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use holdfast_proxy::gateway::inventory::Word;
+use holdfast_proxy::gateway::reservation::Taking;
 use holdfast_proxy::orders::End;
 use holdfast_proxy::store::committer::{Committed, Recorded};
 
@@ -18,7 +19,10 @@ pub async fn buy(shop: Arc<Shop>) -> Result<Duration> {
     let order = order()?;
     let holds = order.holds();
     let began = Instant::now();
-    let reserved = shop.gateway.reserve_all(order.id, &holds, HOLD_MS).await?;
+    let reserved = shop
+        .gateway
+        .reserve_all(order.id, &holds, HOLD_MS, Taking::New)
+        .await?;
     ensure!(reserved.word == Word::Reserved, "{:?}", reserved.word);
     let recorded = shop
         .store

@@ -82,6 +82,23 @@ impl Report {
                 gap(self.without_service(kind)),
             );
         }
+        for mark in self.marks.iter().skip(1) {
+            // Of what was still away then, how much longer.
+            let waits = Kind::ALL.into_iter().filter_map(|kind| {
+                let wait = without_service(&self.outcomes, kind, mark.at);
+                let was_away = self.without_service(kind).lasted > mark.at - self.fault();
+                was_away.then(|| format!("{} {}", kind.name(), gap(wait)))
+            });
+            let waits: Vec<String> = waits.collect();
+            if !waits.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "  counted from \"{}\": {}",
+                    mark.words,
+                    waits.join(", ")
+                );
+            }
+        }
         for kind in Kind::ALL {
             let troubles = troubles(&self.outcomes, kind);
             if !troubles.is_empty() {

@@ -134,6 +134,43 @@ impl Report {
     }
 }
 
+/// A table in Markdown with the times without service of many runs: of each scenario the median, and in parentheses the
+/// worst where it ran more than once; and how many requests were refused or failed to the end.
+pub fn summary(reports: &[Report]) -> String {
+    let mut text = String::from("| scenario | runs |");
+    for kind in Kind::ALL {
+        let _ = write!(text, " {} |", kind.name());
+    }
+    let columns = "|---".repeat(Kind::ALL.len() + 4);
+    let _ = write!(text, " refused | failed |\n{columns}|\n");
+    let mut names: Vec<&str> = reports.iter().map(|report| report.scenario.name).collect();
+    names.dedup();
+    for name in names {
+        let runs = || reports.iter().filter(|report| report.scenario.name == name);
+        let _ = write!(text, "| `{name}` | {} |", runs().count());
+        for kind in Kind::ALL {
+            let mut gaps: Vec<Gap> = runs().map(|run| run.without_service(kind)).collect();
+            gaps.sort_by_key(|gap| (!gap.is_back, gap.lasted));
+            let cell = match &gaps[..] {
+                [] => String::new(),
+                [only] => self::gap(*only),
+                [.., worst] => format!(
+                    "{} ({})",
+                    self::gap(gaps[gaps.len() / 2]),
+                    self::gap(*worst)
+                ),
+            };
+            let _ = write!(text, " {cell} |");
+        }
+        let all = runs().flat_map(|run| Kind::ALL.map(|kind| totals(&run.outcomes, kind)));
+        let (refused, failed) = all.fold((0, 0), |(refused, failed), all| {
+            (refused + all.refused, failed + all.failed)
+        });
+        let _ = writeln!(text, " {refused} | {failed} |");
+    }
+    text
+}
+
 fn letter(bar: Bar) -> char {
     match bar {
         Bar {
@@ -166,4 +203,76 @@ fn gap(gap: Gap) -> String {
 
 fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fate::Fate;
+    use super::super::scenario::SCENARIOS;
+    use super::super::timeline::Attempt;
+    use super::*;
+
+    /// Orders are not served for so long, ten times a second.
+    fn report(away_ms: u64) -> Report {
+        let outcome = |step: u64| {
+            let due = Duration::from_millis(step * 100);
+            let is_away = (2_000..2_000 + away_ms).contains(&(step * 100));
+            let fate = if is_away { Fate::Refused } else { Fate::Served };
+            let only = Attempt {
+                fate,
+                ended: due,
+                words: format!("{fate:?}"),
+            };
+            Outcome {
+                kind: Kind::Order,
+                subject: 0,
+                due,
+                first: only.clone(),
+                last: only,
+                attempts: 1,
+            }
+        };
+        Report {
+            scenario: &SCENARIOS[0],
+            marks: vec![
+                Mark {
+                    at: Duration::from_millis(2_000),
+                    words: "killed",
+                },
+                Mark {
+                    at: Duration::from_millis(2_500),
+                    words: "mended",
+                },
+            ],
+            outcomes: (0..60).map(outcome).collect(),
+        }
+    }
+
+    #[test]
+    fn a_report_tells_when_and_for_how_long() {
+        let text = report(1_000).text();
+        assert!(text.contains("0.50 s after the fault: mended"), "{text}");
+        assert!(
+            text.contains(&format!("order      {}{}.", ".".repeat(10), "R".repeat(10))),
+            "{text}"
+        );
+        assert!(
+            text.contains("counted from \"mended\": order 0.50 s"),
+            "{text}"
+        );
+        assert!(text.contains("order at first: Refused ×10"), "{text}");
+        assert!(report(1_000).is_back() && !report(60_000).is_back());
+    }
+
+    #[test]
+    fn a_summary_tells_the_median_and_the_worst() {
+        let text = summary(&[report(1_000), report(3_000), report(2_000)]);
+        assert!(text.contains("| `proxy-killed` | 3 |"), "{text}");
+        assert!(
+            text.contains("| 2.00 s (3.00 s) |") && text.ends_with("| 60 | 0 |\n"),
+            "{text}"
+        );
+        let text = summary(&[report(1_000), report(60_000)]);
+        assert!(text.contains("not back (not back) |"), "{text}");
+    }
 }

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::timeline::{Bar, STEP, bars};
 
 /// Shown before the fault.
-const BEFORE: Duration = Duration::from_secs(2);
+const BEFORE: Duration = Duration::from_secs(1);
 const LEFT: f64 = 84.0;
 const PLOT: f64 = 720.0;
 const RIGHT: f64 = 96.0;
@@ -96,7 +96,7 @@ fn legend(svg: &mut String) {
         ),
         ("failed", "failed: no answer, or a wrong one"),
     ];
-    for ((class, words), x) in words.into_iter().zip([16.0, 90.0, 424.0]) {
+    for ((class, words), x) in words.into_iter().zip([16.0, 96.0, 456.0]) {
         let _ = writeln!(
             svg,
             "<rect class=\"{class}\" x=\"{x}\" y=\"38\" width=\"11\" height=\"11\"/><text x=\"{}\" y=\"48\">{words}</text>",

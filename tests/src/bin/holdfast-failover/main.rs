@@ -1,11 +1,12 @@
 //! `make failover`: what clients see of a fault, measured on real servers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use holdfast_tests::failover::report::{Report, summary};
 use holdfast_tests::failover::scenario::{SCENARIOS, Scenario, named};
 use holdfast_tests::failover::{Bench, Ending, svg};
 
@@ -53,9 +54,17 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         by_shape.entry(scenario.shape).or_default().push(scenario);
     }
     let mut is_sound = true;
+    let mut reports = Vec::new();
     for (shape, scenarios) in by_shape {
-        // A shop that cannot be opened is told, and does not keep the others from being disturbed.
-        match disturb(Bench::open(shape).await, &scenarios, arguments).await {
+        // A shop that fails is told, and does not keep the others from being disturbed.
+        match disturb(
+            Bench::open(shape).await,
+            &scenarios,
+            arguments,
+            &mut reports,
+        )
+        .await
+        {
             Ok(sound) => is_sound &= sound,
             Err(error) => {
                 eprintln!("holdfast-failover: {shape:?}: {error:#}");
@@ -63,6 +72,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             }
         }
     }
+    println!("{}", summary(&reports));
     Ok(is_sound)
 }
 
@@ -78,8 +88,26 @@ async fn disturb(
     bench: Result<Bench>,
     scenarios: &[&'static Scenario],
     arguments: &Arguments,
+    reports: &mut Vec<Report>,
 ) -> Result<bool> {
     let bench = bench?;
+    let done = repeat(&bench, scenarios, arguments, reports).await;
+    if let Err(error) = &done {
+        eprintln!("holdfast-failover: {error:#}");
+    }
+    // Whatever happened, and the more so if something did.
+    let ending = bench.end().await?;
+    println!("{}", text(&ending));
+    Ok(done.unwrap_or(false) && ending.is_sound())
+}
+
+/// Each scenario as often as it was wanted; whether all was served again each time.
+async fn repeat(
+    bench: &Bench,
+    scenarios: &[&'static Scenario],
+    arguments: &Arguments,
+    reports: &mut Vec<Report>,
+) -> Result<bool> {
     let mut is_back = true;
     for scenario in scenarios {
         for repetition in 1..=arguments.repeat {
@@ -90,16 +118,19 @@ async fn disturb(
                 repeat => println!("{repetition}/{repeat} {}", report.line()),
             }
             if let (Some(folder), 1) = (&arguments.out, repetition) {
-                let path = folder.join(format!("{}.svg", scenario.name));
-                std::fs::create_dir_all(folder)?;
-                std::fs::write(&path, svg::draw(&report))
-                    .with_context(|| format!("cannot write {}", path.display()))?;
+                draw(folder, &report)?;
             }
+            reports.push(report);
         }
     }
-    let ending = bench.end().await?;
-    println!("{}", text(&ending));
-    Ok(is_back && ending.is_sound())
+    Ok(is_back)
+}
+
+fn draw(folder: &Path, report: &Report) -> Result<()> {
+    let path = folder.join(format!("{}.svg", report.scenario.name));
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(&path, svg::draw(report))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn text(ending: &Ending) -> String {

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::kind::Kind;
 use crate::faults::accounts::Accounts;
+use crate::proxy::Proxy;
 use crate::shop::{GOOD_CARD, Shop, Shopper, lines};
 
 /// Products of which there is plenty. In a cluster of three nodes with equal parts, two of them are on each node.
@@ -31,7 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub struct Crowd {
     visitors: Vec<Visitor>,
     operator_token: String,
-    client: reqwest::Client,
+    client: Client,
     /// What they were told is sold.
     pub accounts: Accounts,
 }
@@ -57,10 +58,10 @@ pub struct Request<'a> {
 }
 
 impl Crowd {
-    /// Sessions at this proxy, each with an order, and stock for what they are going to buy. Acknowledged orders are
-    /// appended to `acknowledged`.
-    pub async fn enter(url: &str, operator_token: &str, acknowledged: &Path) -> Result<Crowd> {
-        let shop = Shop::at(url, operator_token);
+    /// Sessions at this proxy, each with an order, and stock for what they are going to buy; they go on by `client`.
+    /// Acknowledged orders are appended to `acknowledged`.
+    pub async fn enter(proxy: &Proxy, client: Client, acknowledged: &Path) -> Result<Crowd> {
+        let shop = Shop::of(proxy);
         for sku in PLENTY {
             shop.set_stock(sku, PLENTIFUL).await?;
         }
@@ -74,8 +75,8 @@ impl Crowd {
         }
         Ok(Crowd {
             visitors,
-            operator_token: operator_token.to_owned(),
-            client: reqwest::Client::new(),
+            operator_token: proxy.operator_token().to_owned(),
+            client,
             accounts: Accounts::open(acknowledged)?,
         })
     }
@@ -157,19 +158,15 @@ fn order_of(items: &[(&str, i64)]) -> Value {
 impl Request<'_> {
     /// Ready to be sent to the proxy of this URL.
     pub fn to(&self, url: &str) -> RequestBuilder {
-        let request = match self.visitor {
-            Some(visitor) => visitor
-                .shopper
-                .at_url(url)
-                .request(self.method.clone(), &self.path),
-            None => {
-                let request = self
-                    .crowd
-                    .client
-                    .request(self.method.clone(), format!("{url}{}", self.path));
-                request.bearer_auth(&self.crowd.operator_token)
-            }
-        };
+        let Crowd {
+            client,
+            operator_token,
+            ..
+        } = self.crowd;
+        let token = self.visitor.map(|visitor| visitor.shopper.token());
+        let request = client
+            .request(self.method.clone(), format!("{url}{}", self.path))
+            .bearer_auth(token.unwrap_or(operator_token));
         let request = match &self.key {
             Some(key) => request.header("Idempotency-Key", key),
             None => request,

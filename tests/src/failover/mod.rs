@@ -69,8 +69,7 @@ impl Bench {
     pub async fn open(shape: Shape) -> Result<Bench> {
         let site = Arc::new(spawn_blocking(move || Site::open(shape)).await??);
         let acknowledged = Home::for_test("failover")?.path("acknowledged");
-        let proxy = &site.stack.proxy;
-        let crowd = Crowd::enter(&proxy.url(), proxy.operator_token(), &acknowledged).await?;
+        let crowd = Crowd::enter(&site.stack.proxy, site.client()?, &acknowledged).await?;
         Ok(Bench {
             site,
             crowd: Arc::new(crowd),

@@ -70,6 +70,58 @@ pub const SCENARIOS: &[Scenario] = &[
             }),
         ],
     },
+    Scenario {
+        name: "mysql-killed",
+        shape: Shape::Single,
+        title: "The only MySQL is killed, and started again",
+        steps: &[
+            step(0, "killed", |site| site.stack.mysql.server()?.kill()),
+            step(3_000, "started again", |site| {
+                site.stack.mysql.start_again()
+            }),
+        ],
+    },
+    Scenario {
+        name: "kafka-killed",
+        shape: Shape::Single,
+        title: "The only Kafka is killed, and started again",
+        steps: &[
+            step(0, "killed", |site| site.stack.kafka.server()?.kill()),
+            step(4_000, "started again", |site| site.stack.kafka.start()),
+        ],
+    },
+    Scenario {
+        name: "payment-stopped",
+        shape: Shape::Single,
+        title: "The payment provider hangs for four seconds",
+        steps: &[
+            step(0, "stopped", |site| {
+                site.stack.payment.server().signal(Signal::SIGSTOP)
+            }),
+            step(4_000, "goes on", |site| {
+                site.stack.payment.server().signal(Signal::SIGCONT)
+            }),
+        ],
+    },
+    Scenario {
+        name: "mysql-primary-killed",
+        shape: Shape::MysqlServers,
+        title: "The primary of three MySQL servers is killed, and a replica promoted",
+        steps: &[
+            step(0, "killed", |site| site.mysql()?.primary().server()?.kill()),
+            step(2_000, "promoted", |site| site.mysql()?.promote().map(drop)),
+            step(8_000, "rejoined", Site::rejoin_mysql),
+        ],
+    },
+    Scenario {
+        name: "mysql-replica-killed",
+        shape: Shape::MysqlServers,
+        title: "A replica of three MySQL servers is killed",
+        steps: &[
+            step(0, "killed", |site| site.mysql_replica()?.server()?.kill()),
+            step(4_000, "rejoined", Site::rejoin_mysql),
+        ],
+    },
 ];
 
 const fn step(after_ms: u64, words: &'static str, act: fn(&Site) -> Result<()>) -> Step {

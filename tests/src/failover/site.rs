@@ -1,9 +1,14 @@
 //! The shop that is disturbed: the servers of a shape with two proxies before them.
 
-use anyhow::Result;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use reqwest::Client;
+
 use super::crowd::{PLENTY, SCARCE};
+use crate::mysql::Mysql;
+use crate::mysql_servers::MysqlServers;
 use crate::probe;
 use crate::proxy::Proxy;
 use crate::stack::{Stack, StackOptions, catalogue_of};
@@ -17,6 +22,8 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(90);
 pub enum Shape {
     /// One Redis, one MySQL, one Kafka.
     Single,
+    /// The database on a primary and two replicas.
+    MysqlServers,
 }
 
 /// A running shop with two proxies.
@@ -38,6 +45,10 @@ impl Site {
         };
         let stack = Stack::start(match shape {
             Shape::Single => options,
+            Shape::MysqlServers => StackOptions {
+                mysql_replicas: 2,
+                ..options
+            },
         })?;
         let second = stack.another_proxy()?;
         Ok(Site { stack, second })
@@ -46,6 +57,39 @@ impl Site {
     /// What clients ask.
     pub fn targets(&self) -> Vec<String> {
         vec![self.stack.proxy.url(), self.second.url()]
+    }
+
+    /// How they ask.
+    pub fn client(&self) -> Result<Client> {
+        Ok(Client::new())
+    }
+
+    /// The database servers, where there are several.
+    pub fn mysql(&self) -> Result<&MysqlServers> {
+        let servers = self.stack.mysql_servers.as_ref();
+        servers.context("there is one MySQL")
+    }
+
+    /// One of those that are not the primary.
+    pub fn mysql_replica(&self) -> Result<&Mysql> {
+        let servers = self.mysql()?;
+        let primary = servers.primary_index();
+        let mut others = (servers.all().iter().enumerate()).filter(|(place, _)| *place != primary);
+        others
+            .next()
+            .map(|(_, server)| &**server)
+            .context("there is no replica")
+    }
+
+    /// Starts the database server that was killed, and has it follow the primary.
+    pub fn rejoin_mysql(&self) -> Result<()> {
+        let servers = self.mysql()?;
+        let is_down =
+            |server: &Arc<Mysql>| server.server().is_ok_and(|server| !server.is_running());
+        let down = servers.all().iter().position(is_down);
+        let down = down.context("no MySQL is down")?;
+        servers.all()[down].start_again()?;
+        servers.rejoin(down).map(drop)
     }
 
     /// Waits until every server is where it belongs and every proxy sells.

@@ -102,11 +102,17 @@ impl Proxy {
 
     /// Runs another subcommand of the binary with the same configuration, and gives what it printed.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with further settings, such as `("HOLDFAST_REDIS__URL", "redis://…")`.
+    pub fn run_with(&self, settings: &[(&str, &str)], arguments: &[&str]) -> Result<String> {
         let output = Command::new(binary()?)
             .arg("--config")
             .arg(self.config_path())
             .args(arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(settings.iter().copied())
             .current_dir(data::checkout())
             .stdin(Stdio::null())
             .output()

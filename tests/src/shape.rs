@@ -84,10 +84,15 @@ impl RedisServers {
 
     /// The URL that a proxy is given: as the user `proxy` where there are users.
     pub fn url(&self) -> Result<String> {
+        self.url_of("proxy")
+    }
+
+    /// The URL for who comes as the user of this role, where there are users.
+    pub fn url_of(&self, role: &str) -> Result<String> {
         match self {
             RedisServers::Standalone(redis) => Ok(redis.url().to_owned()),
-            RedisServers::Sentinel(servers) => servers.url("proxy"),
-            RedisServers::Cluster(cluster) => cluster.url("proxy"),
+            RedisServers::Sentinel(servers) => servers.url(role),
+            RedisServers::Cluster(cluster) => cluster.url(role),
         }
     }
 

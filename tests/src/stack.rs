@@ -228,6 +228,14 @@ impl Stack {
         Ok(proxy)
     }
 
+    /// `holdfast audit` with these options, as the Redis user `operator`, who may look at every key.
+    pub fn audit(&self, options: &[&str]) -> Result<String> {
+        let url = self.redis_servers.url_of("operator")?;
+        let arguments = [&["audit"], options].concat();
+        self.proxy
+            .run_with(&[("HOLDFAST_REDIS__URL", &url)], &arguments)
+    }
+
     /// The servers under Sentinel, if they were asked for.
     pub fn sentinel(&self) -> Result<&RedisUnderSentinel> {
         match &self.redis_servers {

@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod fate;
 pub mod kind;
 mod load;
+mod redis_servers;
 pub mod report;
 pub mod scenario;
 pub mod site;

@@ -34,30 +34,58 @@ pub struct Step {
     pub act: fn(&Site) -> Result<()>,
 }
 
+const PROXY_KILLED: &[Step] = &[
+    step(0, "killed", |site| site.stack.proxy.server().kill()),
+    step(4_000, "started again", |site| site.stack.proxy.start()),
+];
+
+const PROXY_DRAINED: &[Step] = &[
+    step(0, "SIGTERM", |site| {
+        site.stack.proxy.server().signal(Signal::SIGTERM)
+    }),
+    step(0, "ended", |site| {
+        site.stack.proxy.server().wait_for_end(DRAINED_WITHIN)
+    }),
+    step(7_000, "started again", |site| site.stack.proxy.start()),
+];
+
 /// Every fault.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "proxy-killed",
         shape: Shape::Single,
         title: "One of two proxies is killed",
-        steps: &[
-            step(0, "killed", |site| site.stack.proxy.server().kill()),
-            step(4_000, "started again", |site| site.stack.proxy.start()),
-        ],
+        steps: PROXY_KILLED,
     },
     Scenario {
         name: "proxy-drained",
         shape: Shape::Single,
         title: "One of two proxies is drained by SIGTERM",
-        steps: &[
-            step(0, "SIGTERM", |site| {
-                site.stack.proxy.server().signal(Signal::SIGTERM)
-            }),
-            step(0, "ended", |site| {
-                site.stack.proxy.server().wait_for_end(DRAINED_WITHIN)
-            }),
-            step(4_000, "started again", |site| site.stack.proxy.start()),
-        ],
+        steps: PROXY_DRAINED,
+    },
+    Scenario {
+        name: "haproxy-proxy-killed",
+        shape: Shape::Haproxy,
+        title: "One of two proxies behind HAProxy is killed",
+        steps: PROXY_KILLED,
+    },
+    Scenario {
+        name: "haproxy-proxy-drained",
+        shape: Shape::Haproxy,
+        title: "One of two proxies behind HAProxy is drained by SIGTERM",
+        steps: PROXY_DRAINED,
+    },
+    Scenario {
+        name: "nginx-proxy-killed",
+        shape: Shape::Nginx,
+        title: "One of two proxies behind nginx is killed",
+        steps: PROXY_KILLED,
+    },
+    Scenario {
+        name: "nginx-proxy-drained",
+        shape: Shape::Nginx,
+        title: "One of two proxies behind nginx is drained by SIGTERM",
+        steps: PROXY_DRAINED,
     },
     Scenario {
         name: "redis-killed",
@@ -120,6 +148,112 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &[
             step(0, "killed", |site| site.mysql_replica()?.server()?.kill()),
             step(4_000, "rejoined", Site::rejoin_mysql),
+        ],
+    },
+    Scenario {
+        name: "sentinel-killed",
+        shape: Shape::Sentinel,
+        title: "Under Sentinel, the primary of Redis is killed",
+        steps: &[
+            step(0, "killed", |site| site.redis_primary()?.server()?.kill()),
+            step(6_000, "started again", Site::start_redis_again),
+        ],
+    },
+    Scenario {
+        name: "sentinel-stopped",
+        shape: Shape::Sentinel,
+        title: "Under Sentinel, the primary of Redis hangs (SIGSTOP)",
+        steps: &[
+            step(0, "stopped", |site| {
+                site.choose(site.redis_primary()?)?
+                    .server()?
+                    .signal(Signal::SIGSTOP)
+            }),
+            step(6_000, "goes on", |site| {
+                site.chosen()?.server()?.signal(Signal::SIGCONT)
+            }),
+        ],
+    },
+    Scenario {
+        name: "sentinel-cut",
+        shape: Shape::Sentinel,
+        title: "Under Sentinel, the primary of Redis is cut off from everybody",
+        steps: &[
+            step(0, "cut off", |site| {
+                let primary = site.choose(site.redis_primary()?)?;
+                site.stack.sentinel()?.cut(&primary)
+            }),
+            step(6_000, "reachable again", |site| {
+                site.stack.sentinel()?.mend(&*site.chosen()?)
+            }),
+        ],
+    },
+    Scenario {
+        name: "sentinels-killed",
+        shape: Shape::Sentinel,
+        title: "All three Sentinels are killed, and Redis goes on",
+        steps: &[
+            step(0, "killed", |site| {
+                let mut sentinels = site.stack.sentinel()?.sentinels().iter();
+                sentinels.try_for_each(|sentinel| sentinel.server().kill())
+            }),
+            step(4_000, "started again", |site| {
+                let mut sentinels = site.stack.sentinel()?.sentinels().iter();
+                sentinels.try_for_each(|sentinel| sentinel.start_again())
+            }),
+        ],
+    },
+    Scenario {
+        name: "cluster-killed",
+        shape: Shape::Cluster,
+        title: "In a cluster of three, one primary of Redis is killed",
+        steps: &[
+            step(0, "killed", |site| site.cluster_primary()?.server()?.kill()),
+            step(8_000, "started again", Site::start_redis_again),
+        ],
+    },
+    Scenario {
+        name: "cluster-stopped",
+        shape: Shape::Cluster,
+        title: "In a cluster of three, one primary of Redis hangs (SIGSTOP)",
+        steps: &[
+            step(0, "stopped", |site| {
+                site.choose(site.cluster_primary()?)?
+                    .server()?
+                    .signal(Signal::SIGSTOP)
+            }),
+            step(8_000, "goes on", |site| {
+                site.chosen()?.server()?.signal(Signal::SIGCONT)
+            }),
+        ],
+    },
+    Scenario {
+        name: "cluster-replica-killed",
+        shape: Shape::Cluster,
+        title: "In a cluster of three, one replica of Redis is killed",
+        steps: &[
+            step(0, "killed", |site| site.cluster_replica()?.server()?.kill()),
+            step(4_000, "started again", Site::start_redis_again),
+        ],
+    },
+    Scenario {
+        name: "slots-moved",
+        shape: Shape::Cluster,
+        title: "The slots of live stock are moved to another node",
+        steps: &[
+            step(0, "begins", |_| Ok(())),
+            step(0, "moved", Site::move_stock),
+            step(3_000, "moved back", Site::move_stock_back),
+        ],
+    },
+    Scenario {
+        name: "node-added",
+        shape: Shape::Cluster,
+        title: "A node joins the cluster, and gets stock to sell",
+        steps: &[
+            step(0, "joins", Site::add_node),
+            step(0, "has stock", Site::move_stock_to_added),
+            step(3_000, "has none", Site::move_stock_back),
         ],
     },
 ];

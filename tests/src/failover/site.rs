@@ -1,17 +1,21 @@
 //! The shop that is disturbed: the servers of a shape with two proxies before them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::Client;
 
 use super::crowd::{PLENTY, SCARCE};
+use super::redis_servers::Move;
+use crate::balancer::{self, Balancer};
 use crate::mysql::Mysql;
 use crate::mysql_servers::MysqlServers;
 use crate::probe;
 use crate::proxy::Proxy;
-use crate::stack::{Stack, StackOptions, catalogue_of};
+use crate::redis::Redis;
+use crate::shape;
+use crate::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use crate::wait;
 
 /// How long everything may take to be as it was.
@@ -24,6 +28,14 @@ pub enum Shape {
     Single,
     /// The database on a primary and two replicas.
     MysqlServers,
+    /// Redis as a primary and two replicas, which three Sentinels watch.
+    Sentinel,
+    /// Redis as a cluster of three primaries with a replica each.
+    Cluster,
+    /// HAProxy before the two proxies.
+    Haproxy,
+    /// nginx before the two proxies.
+    Nginx,
 }
 
 /// A running shop with two proxies.
@@ -33,6 +45,14 @@ pub struct Site {
     pub stack: Stack,
     /// The second proxy.
     pub second: Proxy,
+    /// What stands before them.
+    balancer: Option<Balancer>,
+    /// The Redis that something was done to.
+    pub(super) chosen: Mutex<Option<Arc<Redis>>>,
+    /// A node that was added to a cluster.
+    pub(super) added: Mutex<Option<Arc<Redis>>>,
+    /// What was moved between the nodes of a cluster, and not back.
+    pub(super) moved: Mutex<Vec<Move>>,
 }
 
 impl Site {
@@ -41,27 +61,59 @@ impl Site {
         let skus = [&PLENTY[..], &[SCARCE]].concat();
         let options = StackOptions {
             catalogue: Some(catalogue_of(&skus)?),
+            environment: environment_of(&[
+                ("HOLDFAST_HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+                // The default, which the launcher has shortened.
+                ("HOLDFAST_HTTP__DRAIN_NOTICE_MS", "5000"),
+            ]),
             ..StackOptions::default()
         };
         let stack = Stack::start(match shape {
-            Shape::Single => options,
+            Shape::Single | Shape::Haproxy | Shape::Nginx => options,
             Shape::MysqlServers => StackOptions {
                 mysql_replicas: 2,
                 ..options
             },
+            Shape::Sentinel => StackOptions {
+                redis_shape: shape::Shape::Sentinel,
+                ..options
+            },
+            Shape::Cluster => StackOptions {
+                redis_shape: shape::Shape::Cluster,
+                ..options
+            },
         })?;
         let second = stack.another_proxy()?;
-        Ok(Site { stack, second })
+        let before = |kind| Balancer::start(kind, [(&stack.proxy).into(), (&second).into()]);
+        let balancer = match shape {
+            Shape::Haproxy => Some(before(balancer::Kind::Haproxy)?),
+            Shape::Nginx => Some(before(balancer::Kind::Nginx)?),
+            _ => None,
+        };
+        Ok(Site {
+            stack,
+            second,
+            balancer,
+            chosen: Mutex::default(),
+            added: Mutex::default(),
+            moved: Mutex::default(),
+        })
     }
 
     /// What clients ask.
     pub fn targets(&self) -> Vec<String> {
-        vec![self.stack.proxy.url(), self.second.url()]
+        match &self.balancer {
+            Some(balancer) => vec![balancer.url()],
+            None => vec![self.stack.proxy.url(), self.second.url()],
+        }
     }
 
     /// How they ask.
     pub fn client(&self) -> Result<Client> {
-        Ok(Client::new())
+        match &self.balancer {
+            Some(balancer) => Ok(balancer.client()?.build()?),
+            None => Ok(Client::new()),
+        }
     }
 
     /// The database servers, where there are several.
@@ -94,6 +146,12 @@ impl Site {
 
     /// Waits until every server is where it belongs and every proxy sells.
     pub fn wait_until_whole(&self) -> Result<()> {
+        if let Ok(sentinel) = self.stack.sentinel() {
+            sentinel.wait_until_well()?;
+        }
+        if let Ok(cluster) = self.stack.cluster() {
+            cluster.wait_until_well()?;
+        }
         let ports = [self.stack.proxy.admin_port(), self.second.admin_port()];
         wait::until("both proxies to be ready", WHOLE_WITHIN, || {
             let is_ready = |port: &u16| probe::http_status(*port, "/readyz") == Some(200);

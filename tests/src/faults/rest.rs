@@ -43,9 +43,9 @@ pub async fn settled(
 /// sold.
 pub fn audit(stack: &Stack, acknowledged: Option<&Path>) -> Result<String> {
     let wait = AT_REST_WITHIN.as_secs().to_string();
-    let mut arguments = vec!["audit", "--at-rest", "--wait", &wait];
+    let mut options = vec!["--at-rest", "--wait", &wait];
     if let Some(file) = acknowledged {
-        arguments.extend(["--acknowledged", file.to_str().context("a path in UTF-8")?]);
+        options.extend(["--acknowledged", file.to_str().context("a path in UTF-8")?]);
     }
-    stack.proxy.run(&arguments)
+    stack.audit(&options)
 }

@@ -29,7 +29,7 @@ struct Kept {
 }
 
 impl Breaker {
-    /// A closed breaker before `server`; `open` shows whether calls are let through.
+    /// A closed breaker before `server`; `open` counts those that let none through.
     pub fn new(server: &'static str, limits: Limits, open: Gauge) -> Self {
         let kept = Kept {
             state: State::NEW,
@@ -59,10 +59,9 @@ impl Breaker {
         self.kept().state.is_open()
     }
 
-    /// How often it has opened, and whether it is open.
-    pub fn openings(&self) -> (u64, bool) {
-        let kept = self.kept();
-        (kept.openings, kept.state.is_open())
+    /// How often it has opened.
+    pub fn openings(&self) -> u64 {
+        self.kept().openings
     }
 
     /// Notes what came of a call.
@@ -150,23 +149,23 @@ mod tests {
             open_for: Duration::ZERO,
         };
         let breaker = Breaker::new("a server", limits, gauge.clone());
-        assert_eq!((breaker.openings(), gauge.get()), ((0, false), 0));
+        assert_eq!((breaker.openings(), gauge.get()), (0, 0));
         for opening in 1..=2 {
             // The third failure is one from before it opened.
             for _ in 0..3 {
                 breaker.note(Outcome::Failed);
             }
-            assert_eq!((breaker.openings(), gauge.get()), ((opening, true), 1));
+            assert_eq!((breaker.openings(), gauge.get()), (opening, 1));
             assert!(breaker.admits());
             breaker.note(Outcome::Answered);
-            assert_eq!((breaker.openings(), gauge.get()), ((opening, false), 0));
+            assert_eq!((breaker.openings(), gauge.get()), (opening, 0));
         }
         // A trial that fails opens nothing that was closed.
         breaker.note(Outcome::Failed);
         breaker.note(Outcome::Failed);
         assert!(breaker.admits());
         breaker.note(Outcome::Failed);
-        assert_eq!((breaker.openings(), gauge.get()), ((3, true), 1));
+        assert_eq!((breaker.openings(), gauge.get()), (3, 1));
         drop(breaker);
         assert_eq!(gauge.get(), 0);
     }

@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn when_something_was_done_one_call_tries_at_once() {
+        let now = Instant::now();
+        assert_eq!(State::NEW.hastened(now), State::NEW);
+        let (half, _) = opened(now).admit(LIMITS, now + LIMITS.open_for);
+        for waiting in [opened(now), half] {
+            let hastened = waiting.hastened(now);
+            // What a trial from before meets is old news.
+            assert_eq!(hastened.after(Outcome::Failed, LIMITS, now), hastened);
+            assert!(hastened.admit(LIMITS, now).1);
+        }
+    }
+
+    #[test]
     fn calls_from_before_it_opened_change_nothing() {
         let now = Instant::now();
         let open = opened(now);

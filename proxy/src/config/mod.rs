@@ -112,6 +112,7 @@ impl Config {
             .source(Some(settings.collect()));
         let mut config: Self = sources.add_source(environment).build()?.try_deserialize()?;
         config.auth.read_token_file()?;
+        config.redis.read_files()?;
         config.payment.read_secret_files()?;
         config.check()?;
         Ok(config)

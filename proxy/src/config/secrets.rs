@@ -93,7 +93,7 @@ impl Payment {
     }
 }
 
-fn first_line(setting: &'static str, path: &Path) -> Result<Secret, Error> {
+pub(super) fn first_line(setting: &'static str, path: &Path) -> Result<Secret, Error> {
     let text = check_with(setting, std::fs::read_to_string(path))?;
     let line = text.lines().next().unwrap_or_default().trim();
     Ok(Secret(line.to_owned()))

@@ -16,6 +16,7 @@ mod redirect;
 mod replication;
 mod request;
 pub mod reservation;
+mod sentinel;
 mod server;
 mod session_index;
 pub mod sessions;
@@ -91,7 +92,7 @@ impl Gateway {
     fn with_guard(config: &config::Redis, guard: &Guard) -> Result<Self, config::Error> {
         let url = config.parsed_url()?;
         let servers = Servers {
-            access: Arc::new(Access::new(&url.credentials, url.db)),
+            access: Arc::new(Access::new(&url.credentials, url.db, config.tls()?)),
             config: Arc::new(config.clone()),
             trouble: Arc::default(),
         };
@@ -214,6 +215,13 @@ impl Gateway {
             .map(drop)
     }
 
+    /// Fails unless what is written would be taken, and writes nothing.
+    pub async fn is_writable(&self) -> Result<(), Error> {
+        self.call::<i64>(redis::cmd("DEL").arg("hold:{readiness}"))
+            .await
+            .map(drop)
+    }
+
     /// The server's `maxmemory-policy`.
     pub async fn eviction_policy(&self) -> Result<String, Error> {
         let info: redis::InfoDict = self.call(redis::cmd("INFO").arg("memory")).await?;
@@ -225,10 +233,12 @@ impl Gateway {
         self.shape.shards()
     }
 
-    /// The primary of some shard, for what is told everywhere.
-    fn any_primary(&self) -> Result<Arc<Server>, Error> {
-        let primaries = self.shape.shards();
-        let primary = primaries.iter().find_map(|shard| shard.primary());
-        primary.ok_or_else(|| Error::not_done("SUBSCRIBE", "no primary is known"))
+    /// Some shard and its primary, for what is told everywhere.
+    fn any_primary(&self) -> Result<(Arc<Shard>, Arc<Server>), Error> {
+        let shards = self.shape.shards().into_iter();
+        let mut known = shards.filter_map(|shard| shard.primary().map(|server| (shard, server)));
+        known
+            .next()
+            .ok_or_else(|| Error::not_done("SUBSCRIBE", "no primary is known"))
     }
 }

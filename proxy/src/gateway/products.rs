@@ -65,19 +65,21 @@ impl Gateway {
         self.call(&command).await
     }
 
-    /// The changes that are told from now on. It ends with its connection.
+    /// The changes that are told from now on. It ends with its connection, and when another server
+    /// is the primary.
     ///
     /// # Errors
     /// When the server does not answer in time.
     pub async fn product_changes(
         &self,
     ) -> Result<impl Stream<Item = Changed> + Send + use<>, Error> {
-        let subscribing = self.any_primary()?;
-        let subscription = subscribing.subscribe(|mut subscription| async move {
+        let (shard, primary) = self.any_primary()?;
+        let subscription = primary.subscribe(|mut subscription| async move {
             subscription.subscribe(CHANGED).await?;
             Ok(subscription)
         });
         let messages = subscription.await?.into_on_message();
+        let messages = messages.take_until(shard.leaves(primary));
         Ok(messages.filter_map(async |message| changed(&message.get_payload::<String>().ok()?)))
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::connection::Connection;
 use super::error::{Error, Failure};
+use super::redirect::Advice;
 use super::replication::Replication;
 use super::request::Request;
 use crate::config::{self, Address};
@@ -21,6 +22,7 @@ pub(super) struct Server {
     address: Address,
     access: Arc<Access>,
     deadline: Duration,
+    trouble: Arc<Notify>,
     connection: Connection,
     /// Only where `redis.replica_acks` asks for it.
     replication: Option<Replication>,
@@ -31,7 +33,7 @@ pub(super) struct Server {
 pub(super) struct Servers {
     pub(super) access: Arc<Access>,
     pub(super) config: Arc<config::Redis>,
-    /// Told when a server was lost, not reached or silent.
+    /// Told when a server was lost, not reached or silent, or says that another is to be asked.
     pub(super) trouble: Arc<Notify>,
 }
 
@@ -48,6 +50,7 @@ impl Servers {
             replication: Replication::open(&self.config, connect),
             access: self.access.clone(),
             deadline,
+            trouble: self.trouble.clone(),
             address,
         })
     }
@@ -66,13 +69,18 @@ impl Server {
         asking: bool,
         deadline: Instant,
     ) -> Result<Value, Failure> {
-        match (request, &self.replication) {
+        let answered = match (request, &self.replication) {
             // What has just moved here is not waited for: the next hold of it is.
             (Request::Reserve(command), Some(replication)) if !asking => {
                 replication.reserve(command).await
             }
             _ => self.connection.send(request, asking, deadline).await,
+        };
+        let is_wrong = |failure: &Failure| failure.advice == Advice::Elsewhere;
+        if answered.as_ref().is_err_and(is_wrong) {
+            self.trouble.notify_one();
         }
+        answered
     }
 
     /// A connection of its own for subscriptions, with what `prepare` does on it first.

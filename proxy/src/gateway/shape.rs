@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::cluster::Cluster;
 use super::redirect::Redirection;
 use super::request::Request;
+use super::sentinel::Sentinel;
 use super::server::{Server, Servers};
 use super::shard::Shard;
 use super::standing::Guard;
@@ -18,6 +19,8 @@ use crate::config::{RedisShape, RedisUrl};
 pub(super) enum Shape {
     /// One server.
     Standalone(Arc<Shard>),
+    /// One primary, and replicas that may take its place.
+    Sentinel(Sentinel),
     /// Each primary has some of the keys.
     Cluster(Arc<Cluster>),
 }
@@ -25,10 +28,20 @@ pub(super) enum Shape {
 impl Shape {
     /// Needs a runtime; nothing waits for an answer before the first call.
     pub(super) fn open(url: RedisUrl, servers: &Servers, guard: &Guard) -> Self {
-        match url.shape {
-            RedisShape::Cluster => Self::Cluster(Cluster::open(url.servers, servers, guard)),
-            _ => {
-                let primary = url.servers.into_iter().next();
+        let RedisUrl {
+            shape,
+            servers: addresses,
+            ..
+        } = url;
+        match shape {
+            RedisShape::Sentinel { service } => {
+                let access = servers.access.of(&servers.config.sentinel_credentials());
+                let shard = Arc::new(Shard::new(None, guard));
+                Self::Sentinel(Sentinel::open(addresses, service, access, servers, shard))
+            }
+            RedisShape::Cluster => Self::Cluster(Cluster::open(addresses, servers, guard)),
+            RedisShape::Standalone => {
+                let primary = addresses.into_iter().next();
                 let primary = primary.map(|address| servers.at(address));
                 Self::Standalone(Arc::new(Shard::new(primary, guard)))
             }
@@ -39,6 +52,7 @@ impl Shape {
     pub(super) fn shard_of(&self, request: &Request<'_>) -> Option<Arc<Shard>> {
         match self {
             Self::Standalone(shard) => Some(shard.clone()),
+            Self::Sentinel(sentinel) => Some(sentinel.shard().clone()),
             Self::Cluster(cluster) => cluster.shard_of(request.key()),
         }
     }
@@ -47,6 +61,7 @@ impl Shape {
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         match self {
             Self::Standalone(shard) => vec![shard.clone()],
+            Self::Sentinel(sentinel) => vec![sentinel.shard().clone()],
             Self::Cluster(cluster) => cluster.shards(),
         }
     }
@@ -61,7 +76,7 @@ impl Shape {
     /// Waits until it is found out anew who is who, at most for so long.
     pub(super) async fn renewed(&self, within: Duration) {
         match self {
-            Self::Standalone(_) => sleep(within).await,
+            Self::Standalone(_) | Self::Sentinel(_) => sleep(within).await,
             Self::Cluster(cluster) => cluster.renewed(within).await,
         }
     }
@@ -69,7 +84,7 @@ impl Shape {
     /// Follows `asked`, which says that a slot is another's; false when that one is not known yet.
     pub(super) fn moved(&self, to: &Redirection, asked: &Server) -> bool {
         match self {
-            Self::Standalone(_) => false,
+            Self::Standalone(_) | Self::Sentinel(_) => false,
             Self::Cluster(cluster) => cluster.moved(to, asked),
         }
     }
@@ -77,7 +92,7 @@ impl Shape {
     /// The server that a slot is on its way to.
     pub(super) fn importing(&self, to: &Redirection, asked: &Server) -> Option<Arc<Server>> {
         match self {
-            Self::Standalone(_) => None,
+            Self::Standalone(_) | Self::Sentinel(_) => None,
             Self::Cluster(cluster) => Some(cluster.importing(to, asked)),
         }
     }

@@ -8,12 +8,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{Error, Gateway};
 use crate::breaker::{Breaker, Limits, Outcome};
-use crate::config::{self, WithoutRedis};
-use crate::telemetry::Metrics;
+use crate::config::{self, Address, WithoutRedis};
+use crate::telemetry::{Metrics, Primaries};
 
 /// More often than a breaker opens.
 const NEVER: u64 = u64::MAX;
@@ -24,6 +25,33 @@ pub(super) struct Guard {
     limits: Limits,
     compared_after: u64,
     open: Gauge,
+    pub(super) shown: Shown,
+}
+
+/// Where it is shown who is the primary.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    switches: Counter,
+    primaries: Primaries,
+}
+
+impl Shown {
+    /// Another server is the primary.
+    pub(super) fn change(&self, from: Option<Address>, to: Option<Address>) {
+        if from == to {
+            return;
+        }
+        let label = |address: &Address| [("server", address.to_string())];
+        if from.is_some() && to.is_some() {
+            self.switches.inc();
+        }
+        if let Some(from) = &from {
+            self.primaries.remove(&label(from));
+        }
+        if let Some(to) = &to {
+            self.primaries.get_or_create(&label(to)).set(1);
+        }
+    }
 }
 
 impl Guard {
@@ -42,6 +70,10 @@ impl Guard {
                 WithoutRedis::Database => NEVER,
             },
             open: metrics.redis_breaker_open.clone(),
+            shown: Shown {
+                switches: metrics.redis_switches.clone(),
+                primaries: metrics.redis_primary.clone(),
+            },
         }
     }
 
@@ -54,6 +86,7 @@ impl Guard {
             },
             compared_after: 0,
             open: Gauge::default(),
+            shown: Shown::default(),
         }
     }
 }
@@ -100,10 +133,10 @@ impl Standing {
         self.breaker.note(outcome);
     }
 
-    /// How often its counts came into doubt so far.
+    /// How often its counts came into doubt so far: it was away, or has another primary.
     pub fn doubts(&self) -> u64 {
         let promotions = self.promotions.load(Ordering::Acquire);
-        self.breaker.openings().0 + promotions
+        self.breaker.openings() + promotions
     }
 
     /// Another server has taken its primary's place, which may lack the last writes: its counts are

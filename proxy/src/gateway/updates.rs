@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::TakeUntil;
+use futures::{FutureExt, StreamExt};
 use redis::aio::{PubSubSink, PubSubStream};
 
 use super::inventory::key;
@@ -19,19 +21,19 @@ const AT_ONCE: usize = 500;
 /// A connection on which the server tells of the SKUs that are followed.
 pub struct Updates {
     commands: PubSubSink,
-    messages: PubSubStream,
+    messages: TakeUntil<PubSubStream, BoxFuture<'static, ()>>,
     deadline: Duration,
 }
 
 impl Gateway {
     /// Connects, and follows nothing yet.
     pub async fn updates(&self) -> Result<Updates, Error> {
-        let primary = self.any_primary()?;
+        let (shard, primary) = self.any_primary()?;
         let connection = primary.subscribe(|connection| async { Ok(connection) });
         let (commands, messages) = connection.await?.split();
         Ok(Updates {
             commands,
-            messages,
+            messages: messages.take_until(shard.leaves(primary).boxed()),
             deadline: self.deadline,
         })
     }
@@ -62,7 +64,7 @@ impl Updates {
     /// The next SKU that has changed.
     ///
     /// # Errors
-    /// When the connection is lost.
+    /// When the connection is lost, or another server is the primary.
     pub async fn next(&mut self) -> Result<Sku, Error> {
         while let Some(message) = self.messages.next().await {
             if let Some(sku) = sku_of(message.get_channel_name()) {

@@ -89,7 +89,8 @@ impl Returning {
     /// Whether it answers, and knows of the sessions that ended while it was away.
     async fn is_back(&self, away: Duration) -> bool {
         let gateway = self.servers.gateway.unguarded();
-        if gateway.is_ready().await.is_err() {
+        // A replica answers what is only read.
+        if gateway.is_ready().await.is_err() || gateway.is_writable().await.is_err() {
             return false;
         }
         let told = self.sessions.tell_ended(&gateway, away).await;

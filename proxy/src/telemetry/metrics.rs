@@ -20,6 +20,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// A gauge of what is not whole, such as seconds.
 pub type Fraction = Gauge<f64, AtomicU64>;
 
+/// Servers by their `server`, host and port.
+pub type Primaries = Family<[(&'static str, String); 1], Gauge>;
+
 /// Every metric of this process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -54,11 +57,16 @@ pub struct Metrics {
     /// 1 while the payment provider is not called, because it failed too often.
     pub payment_breaker_open: Gauge,
 
-    /// 1 while Redis is not called, because it failed too often.
+    /// How many shards of Redis are not called, because they failed too often.
     pub redis_breaker_open: Gauge,
     /// 1 while orders are sold by what Redis counts: not while it is away, and not before its
     /// counts have been compared after that.
     pub redis_sells: Gauge,
+
+    /// The servers of Redis that are written to.
+    pub redis_primary: Primaries,
+    /// How often another one took the place of one of them.
+    pub redis_switches: Counter,
 
     /// SKUs whose count in Redis was not what MySQL says, at the last look.
     pub reconcile_drifted_skus: Gauge,
@@ -104,6 +112,8 @@ impl Metrics {
             payment_breaker_open: Gauge::default(),
             redis_breaker_open: Gauge::default(),
             redis_sells: Gauge::default(),
+            redis_primary: Primaries::default(),
+            redis_switches: Counter::default(),
             reconcile_drifted_skus: Gauge::default(),
             reading: Reading::default(),
             stream_watchers: Gauge::default(),
@@ -191,13 +201,23 @@ impl Metrics {
         );
         registry.register(
             "redis_breaker_open",
-            "1 while Redis is not called because it failed too often",
+            "Shards of Redis that are not called because they failed too often",
             self.redis_breaker_open.clone(),
         );
         registry.register(
             "redis_sells",
             "1 while orders are sold by what Redis counts",
             self.redis_sells.clone(),
+        );
+        registry.register(
+            "redis_primary",
+            "1 for each server of Redis that is written to",
+            self.redis_primary.clone(),
+        );
+        registry.register(
+            "redis_switches",
+            "How often another server took the place of a primary of Redis",
+            self.redis_switches.clone(),
         );
         registry.register(
             "reconcile_drifted_skus",
@@ -266,7 +286,11 @@ mod tests {
 
     /// Name and kind of every metric served, the name as a query has it.
     fn served() -> BTreeMap<String, String> {
-        let text = Metrics::new().text().expect("a string takes everything");
+        let metrics = Metrics::new();
+        // Who is the primary shows only once it is known.
+        let server = [("server", "127.0.0.1:6379".to_owned())];
+        drop(metrics.redis_primary.get_or_create(&server));
+        let text = metrics.text().expect("a string takes everything");
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         types
             .map(|line| {

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Primaries};
 
 /// Sends log lines to standard error in the configured shape. The filter was checked with the
 /// configuration.

@@ -46,7 +46,7 @@ term() { ask "$1" "SELECT term FROM \`$database\`.primary_term" 2>/dev/null || e
 # count <server>: how many transactions it has.
 count() {
     if is_mariadb "$1"; then
-        ask "$1" 'SELECT @@GLOBAL.gtid_binlog_pos' | tr ',' '\n' | awk -F- '{ all += $3 } END { print all + 0 }'
+        ask "$1" 'SELECT @@GLOBAL.gtid_current_pos' | tr ',' '\n' | awk -F- '{ all += $3 } END { print all + 0 }'
     else
         ask "$1" "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')" | tr ',' '\n' |
             sed 's/^[^:]*-[^:]*://' | tr ':' '\n' | awk -F- '/^[0-9]/ { all += ($2 == "" ? $1 : $2) - $1 + 1 } END { print all + 0 }'
@@ -85,7 +85,7 @@ follow() {
         tell "$1" <<END
 STOP SLAVE;
 SET GLOBAL rpl_semi_sync_master_enabled = OFF;
-SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos;
+SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_current_pos;
 CHANGE MASTER TO MASTER_HOST = '${2%:*}', MASTER_PORT = ${2##*:}, MASTER_USER = '$user', MASTER_PASSWORD = '$password',
     MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1;
 START SLAVE;

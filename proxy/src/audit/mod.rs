@@ -53,6 +53,12 @@ pub enum Error {
     /// MySQL.
     #[error("mysql cannot be read: {0}")]
     Mysql(#[from] sqlx::Error),
+    /// No host of mysql.url takes writes.
+    #[error("mysql cannot be read: no host of mysql.url is the primary")]
+    NoPrimary,
+    /// `mysql.url` is none.
+    #[error(transparent)]
+    Configuration(#[from] crate::config::Error),
     /// Redis.
     #[error("redis cannot be read: {0}")]
     Redis(#[from] ::redis::RedisError),

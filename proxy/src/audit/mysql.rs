@@ -1,8 +1,11 @@
 //! MySQL, by raw SQL: one consistent snapshot, streamed row by row.
 
+use std::time::Duration;
+
 use futures::TryStreamExt;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{ConnectOptions, Row};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Error;
@@ -10,12 +13,37 @@ use super::evidence::events::{Message, OUTBOX, Place};
 use super::evidence::orders::{Line, Order, Outcome, Status};
 use super::evidence::stock::LogRow;
 use super::evidence::{Evidence, InFlight};
-use crate::config;
+use crate::config::{self, MysqlHost};
 
-/// Connects.
+/// A server that has not answered within this is passed over.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connects: to the only host, or of several to the one that takes writes, in the newest term.
 pub async fn open(config: &config::Mysql) -> Result<MySqlConnection, Error> {
-    let options: MySqlConnectOptions = config.url.expose().parse()?;
-    Ok(options.disable_statement_logging().connect().await?)
+    let mut hosts = config.hosts()?;
+    if let (1, Some(only)) = (hosts.len(), hosts.pop()) {
+        return Ok(only.options.connect().await?);
+    }
+    let mut newest = None;
+    for host in config.hosts()? {
+        let Ok(Ok((term, connection))) = timeout(PATIENCE, writable(&host)).await else {
+            continue;
+        };
+        if newest.as_ref().is_none_or(|(newest, _)| term > *newest) {
+            newest = Some((term, connection));
+        }
+    }
+    let (_, connection) = newest.ok_or(Error::NoPrimary)?;
+    Ok(connection)
+}
+
+async fn writable(host: &MysqlHost) -> Result<(i64, MySqlConnection), Error> {
+    let mut connection = host.options.connect().await?;
+    let question = "SELECT (SELECT MAX(term) FROM primary_term WHERE @@GLOBAL.read_only = 0)";
+    let term: Option<i64> = sqlx::query_scalar(question)
+        .fetch_one(&mut connection)
+        .await?;
+    Ok((term.ok_or(Error::NoPrimary)?, connection))
 }
 
 /// The SKUs of all products.

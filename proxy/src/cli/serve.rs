@@ -64,7 +64,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
         metrics: app.metrics.clone(),
     };
     let reconciler = tokio::spawn(watch.run(stop.clone()));
-    let replica = tokio::spawn(app.store.clone().watch_replica(stop_relay.clone()));
+    let replica = tokio::spawn(app.store.clone().watch_replicas(stop_relay.clone()));
     let news = tokio::spawn(app.catalogue.clone().run(stop_relay.clone()));
     let returning = Returning {
         servers: app.sagas.rebuilder.servers.clone(),

@@ -76,11 +76,6 @@ impl Config {
             ensure(value > 0, setting, "must be at least 1")?;
         }
         ensure(
-            (4..=300).contains(&self.mysql.max_connections),
-            "mysql.max_connections",
-            "must be from 4 to 300",
-        )?;
-        ensure(
             self.http.body_timeout_ms < self.http.request_timeout_ms,
             "http.body_timeout_ms",
             "must be shorter than http.request_timeout_ms",
@@ -131,10 +126,7 @@ impl Config {
             "must not be empty",
         )?;
         self.redis.parsed_url()?;
-        check_mysql("mysql.url", self.mysql.url.expose())?;
-        if let Some(url) = &self.mysql.replica_url {
-            check_mysql("mysql.replica_url", url.expose())?;
-        }
+        self.mysql.check()?;
         self.jwt.check()?;
         self.limits.check()?;
         check_with("payment.url", self.payment.url.parse::<reqwest::Url>())?;
@@ -144,13 +136,6 @@ impl Config {
         )?;
         Ok(())
     }
-}
-
-fn check_mysql(setting: &'static str, url: &str) -> Result<(), Error> {
-    check_with(setting, url.parse::<sqlx::mysql::MySqlConnectOptions>())?;
-    // The driver would read any scheme as its own.
-    let is_mysql = url.starts_with("mysql://") || url.starts_with("mariadb://");
-    ensure(is_mysql, setting, "must begin with mysql://")
 }
 
 /// Refuses a setting unless something holds of it.

@@ -4,6 +4,7 @@
 mod check;
 mod jwt;
 mod limits;
+mod mysql;
 mod networks;
 mod redis;
 mod redis_url;
@@ -16,13 +17,14 @@ use serde::Deserialize;
 
 pub use jwt::{Jwt, JwtAlgorithm};
 pub use limits::Limits;
+pub use mysql::{Mysql, MysqlHost};
 pub use networks::{ForwardedHeader, Networks};
 pub use redis::Redis;
 pub use redis_url::{Address, Credentials, RedisShape, RedisUrl};
 pub use secrets::Secret;
 pub use sections::{
-    Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Mysql,
-    Orders, Payment, Reconcile, Recovery, Session, Stream, WithoutRedis,
+    Admin, Auth, Cart, Catalogue, Commit, Holds, Http, Idempotency, Kafka, Log, LogFormat, Orders,
+    Payment, Reconcile, Recovery, Session, Stream, WithoutRedis,
 };
 
 /// Why a configuration cannot be used. The text names the setting and what to do.

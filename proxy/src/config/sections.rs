@@ -107,34 +107,6 @@ impl Default for Auth {
     }
 }
 
-/// The truth: MySQL 8+ or MariaDB 10.6+.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mysql {
-    /// `mysql://user:password@host:port/database`.
-    pub url: Secret,
-    /// The most connections open at once, from 4 to 300; three of them are the committers'.
-    pub max_connections: u32,
-    /// How long a request may wait for a connection, ms.
-    pub acquire_timeout_ms: u64,
-    /// A replica of it, for reads that may be a moment old.
-    pub replica_url: Option<Secret>,
-    /// A replica that is further behind is not read, ms.
-    pub replica_max_lag_ms: u64,
-}
-
-impl Default for Mysql {
-    fn default() -> Self {
-        Self {
-            url: Secret("mysql://holdfast@127.0.0.1:3306/holdfast".into()),
-            max_connections: 32,
-            acquire_timeout_ms: 3_000,
-            replica_url: None,
-            replica_max_lag_ms: 1_000,
-        }
-    }
-}
-
 /// Where events go. The broker may be away: events wait in the outbox.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -15,7 +15,6 @@ pub mod walk;
 pub mod watch;
 
 use crate::gateway::{self, Gateway};
-use crate::store::silence::LONGEST_WAIT;
 use crate::store::{self, Store};
 
 /// Both sides.
@@ -36,10 +35,4 @@ pub enum Error {
     /// MySQL.
     #[error(transparent)]
     Store(#[from] store::Error),
-}
-
-/// What `asked` comes to, unless a server is silent for too long. What it did by then stays.
-async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answer = tokio::time::timeout(LONGEST_WAIT, asked).await;
-    answer.unwrap_or(Err(store::Error::Unanswered.into()))
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::decision::Decision;
 use super::look::{Depth, look};
 use super::mending::mend;
-use super::{Error, Servers, answered};
+use super::{Error, Servers};
 use crate::catalogue::Sku;
 use crate::gateway;
 use crate::gateway::inventory::{Line, Word};
@@ -112,7 +112,7 @@ async fn work(servers: Servers, mut waiting: mpsc::Receiver<Waiting>) {
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let skus: BTreeSet<&Sku> = batch.iter().flat_map(|buyer| &buyer.skus).collect();
         let skus: Vec<&Sku> = skus.into_iter().collect();
-        let made = answered(make_anew(&servers, &skus)).await;
+        let made = servers.store.answered(make_anew(&servers, &skus)).await;
         if let Err(error) = &made {
             tracing::warn!(%error, "lost stock cannot be made anew; buyers are told to come again");
         }

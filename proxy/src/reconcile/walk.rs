@@ -8,7 +8,7 @@ use super::decision::Decision;
 use super::look::{Depth, Sighting, look};
 use super::mending::mend;
 use super::report::{Finding, Report};
-use super::{Error, Servers, answered};
+use super::{Error, Servers};
 use crate::catalogue::Sku;
 
 /// SKUs to a page: what is kept in memory at once.
@@ -44,9 +44,9 @@ impl Walk {
             let Some(last) = skus.last().cloned() else {
                 return Ok(None);
             };
-            Ok(Some((last, reconcile(servers, skus, task).await?)))
+            Ok::<_, Error>(Some((last, reconcile(servers, skus, task).await?)))
         };
-        Ok(answered(page).await?.map(|(last, report)| {
+        Ok(servers.store.answered(page).await?.map(|(last, report)| {
             self.after = Some(last);
             report
         }))

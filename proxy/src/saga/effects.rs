@@ -48,7 +48,8 @@ impl Runner {
                 saga.after_refund(refunded)
             }
             Effect::RecordRefund => {
-                let recorded = self.store.record_refund(&saga.order).await;
+                let recorded = self.store.record_refund(&saga.order);
+                let recorded = self.store.answered(recorded).await;
                 saga.done_or_unclear("record the refund", recorded)
             }
             Effect::Park => self.park(saga).await,
@@ -127,7 +128,8 @@ impl Runner {
     }
 
     async fn check_stock(&self, saga: &Saga) -> Input {
-        match self.store.has_stock_for(&saga.order).await {
+        let has_stock = self.store.has_stock_for(&saga.order);
+        match self.store.answered(has_stock).await {
             Ok(true) => Input::Done,
             Ok(false) => Input::Short,
             Err(error) => saga.unclear("check the stock", error),
@@ -203,7 +205,8 @@ impl Runner {
 
     async fn abort(&self, saga: &Saga, reason: Reason) -> Input {
         let author = saga.author_of(reason);
-        match self.store.abort_order(&saga.order, reason, &author).await {
+        let aborted = self.store.abort_order(&saga.order, reason, &author);
+        match self.store.answered(aborted).await {
             Ok(Aborted::Aborted) => Input::Done,
             Ok(Aborted::CommittedBefore) => Input::LostRace,
             Err(error) => saga.unclear("abort", error),
@@ -229,9 +232,8 @@ impl Runner {
         let (author, lease_ms) = (saga.author_of(reason), self.recovery.lease_ms);
         let cancelled = self
             .store
-            .cancel_order(&saga.order, reason, &author, window_ms, lease_ms)
-            .await;
-        match cancelled {
+            .cancel_order(&saga.order, reason, &author, window_ms, lease_ms);
+        match self.store.answered(cancelled).await {
             Ok(Cancelled::Cancelled) => Input::Done,
             Ok(Cancelled::TooLate) => Input::TooLate,
             Err(error) => saga.unclear("cancel", error),
@@ -241,7 +243,8 @@ impl Runner {
     async fn park(&self, saga: &Saga) -> Input {
         let why = "the payment provider refuses to give the money back";
         tracing::error!(order = %saga.order.id, "{why}; the order is parked, see 'holdfast orders parked'");
-        let parked = self.store.park_order(saga.order.id, why).await;
+        let parked = self.store.park_order(saga.order.id, why);
+        let parked = self.store.answered(parked).await;
         saga.done_or_unclear("park", parked)
     }
 

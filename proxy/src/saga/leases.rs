@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::runner::Runner;
-use crate::store::silence::answered;
 
 /// Which orders this process is at. An order can have two sagas, its own and its cancellation.
 #[derive(Debug, Default)]
@@ -77,7 +76,10 @@ pub async fn renew(runner: Arc<Runner>, stop: CancellationToken) {
             () = tokio::time::sleep(interval) => {}
         }
         let orders = runner.leases.older_than(interval);
-        let renewed = answered(runner.store.renew_leases(&orders, lease_ms)).await;
+        let renewed = runner
+            .store
+            .answered(runner.store.renew_leases(&orders, lease_ms))
+            .await;
         if let Err(error) = renewed {
             tracing::warn!(%error, orders = orders.len(), "leases could not be renewed; another proxy may take the orders up");
         }

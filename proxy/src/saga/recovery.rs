@@ -14,7 +14,7 @@ use crate::catalogue::stock_change::deliver_unacknowledged;
 use crate::orders::Status;
 use crate::store::Error;
 use crate::store::leases::StaleOrder;
-use crate::store::silence::{LONGEST_WAIT, answered};
+use crate::store::silence::LONGEST_WAIT;
 
 /// Expired keys removed at once.
 const BATCH: u32 = 256;
@@ -63,7 +63,7 @@ async fn look(runner: &Arc<Runner>, places: &Arc<Semaphore>) -> Result<(), Error
         let claimed = runner
             .store
             .claim_stale_orders(lease_ms, runner.patience_ms, limit as u32);
-        let stale = answered(claimed).await?;
+        let stale = runner.store.answered(claimed).await?;
         let found = stale.len();
         if found > 0 {
             tracing::info!(orders = found, "recovery takes up orders that were left");

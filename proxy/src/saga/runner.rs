@@ -21,7 +21,6 @@ use crate::payment::Provider;
 use crate::reconcile::rebuilding::Rebuilder;
 use crate::store::allowance::NotAllowed;
 use crate::store::committer::IdempotencyKey;
-use crate::store::silence::answered;
 use crate::store::{self, Store};
 use crate::telemetry::{Metrics, metrics};
 
@@ -253,7 +252,10 @@ impl Runner {
 
     async fn postpone(&self, saga: &Saga) {
         let pause_ms = pause_ms(saga.attempts);
-        let postponed = answered(self.store.postpone(saga.order.id, pause_ms)).await;
+        let postponed = self
+            .store
+            .answered(self.store.postpone(saga.order.id, pause_ms))
+            .await;
         if let Err(error) = postponed {
             // Then it is taken up when its lease has run out.
             tracing::debug!(order = %saga.order.id, %error, "an order could not be postponed");
@@ -277,7 +279,11 @@ fn refused_at_once(reason: Reason) -> oneshot::Receiver<Ending> {
 pub(super) async fn unreadable(runner: &Runner, order: Uuid, error: store::Error) {
     tracing::error!(%order, %error, "an order cannot be read and is parked; see 'holdfast orders parked'");
     let why = error.to_string();
-    if let Err(error) = answered(runner.store.park_order(order, &why)).await {
+    if let Err(error) = runner
+        .store
+        .answered(runner.store.park_order(order, &why))
+        .await
+    {
         tracing::warn!(%order, %error, "an order could not be parked; recovery tries again");
     }
 }

@@ -5,7 +5,6 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::store::Store;
-use crate::store::silence::answered;
 
 /// Sessions that may wait for their copy; further ones begin without.
 const QUEUE: usize = 8_192;
@@ -63,7 +62,7 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let copies: Vec<&NewCopy> = batch.iter().map(|one| &one.copy).collect();
-        match answered(store.copy_sessions(&copies)).await {
+        match store.answered(store.copy_sessions(&copies)).await {
             Ok(()) => {
                 for one in batch.drain(..) {
                     // A failed send only means that nobody waits any more.

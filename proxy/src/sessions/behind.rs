@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Sessions;
-use crate::store::silence::answered;
 
 /// How often it is written: the most that the copy is behind, while MySQL answers.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -84,7 +83,10 @@ impl Sessions {
             }
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
-                let removed = answered(self.store.remove_dead_session_copies()).await;
+                let removed = self
+                    .store
+                    .answered(self.store.remove_dead_session_copies())
+                    .await;
                 if let Err(error) = removed {
                     tracing::warn!(%error, "copies of sessions that ended long ago could not be removed");
                 }
@@ -94,7 +96,7 @@ impl Sessions {
 
     async fn write_touches(&self) {
         let touched = self.touches.take();
-        let written = answered(self.store.copy_touches(&touched)).await;
+        let written = self.store.answered(self.store.copy_touches(&touched)).await;
         if let Err(error) = written {
             // Whoever comes again is written then; until then its copy ends a little early.
             tracing::warn!(%error, sessions = touched.len(), "requests of sessions were not copied");

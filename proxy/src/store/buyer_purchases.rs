@@ -21,7 +21,7 @@ impl Store {
         buyer: Uuid,
         lines: &[OrderLine],
     ) -> Result<Option<NotAllowed>, Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.primary.pool().await?.acquire().await?;
         let orders = [(buyer, lines)];
         let mut standing = limits_of(&mut connection, &orders).await?;
         look(&mut connection, &orders, &mut standing, "").await?;

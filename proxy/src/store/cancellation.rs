@@ -45,7 +45,7 @@ impl Store {
         window_ms: Option<u64>,
         lease_ms: u64,
     ) -> Result<Cancelled, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let is_recent: Option<bool> = sqlx::query_scalar(
             "SELECT ? IS NULL OR decided_at > NOW(3) - INTERVAL ? * 1000 MICROSECOND FROM hold_outcomes \
              WHERE order_id = ? AND outcome = ? LOCK IN SHARE MODE",
@@ -123,7 +123,7 @@ impl Store {
         )
         .bind(order)
         .bind(return_id(order))
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(())
     }

@@ -32,7 +32,11 @@ impl Store {
              WHERE acknowledged_at IS NULL AND adjustment_id IS NOT NULL AND order_id IS NULL AND id > ?
              ORDER BY id LIMIT ?",
         );
-        Ok(ids.bind(after).bind(limit).fetch_all(&self.pool).await?)
+        Ok(ids
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.primary.pool().await?)
+            .await?)
     }
 
     /// Those of `skus` whose stock was changed under `id` before.
@@ -49,7 +53,10 @@ impl Store {
             query.push_tuples(chunk, |mut row, sku| {
                 row.push_bind(sku.as_str());
             });
-            let rows: Vec<String> = query.build_query_scalar().fetch_all(&self.pool).await?;
+            let rows: Vec<String> = query
+                .build_query_scalar()
+                .fetch_all(&self.primary.pool().await?)
+                .await?;
             found.extend(rows.iter().filter_map(|sku| sku.parse().ok()));
         }
         Ok(found)

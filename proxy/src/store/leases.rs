@@ -35,7 +35,7 @@ impl Store {
         patience_ms: u64,
         limit: u32,
     ) -> Result<Vec<StaleOrder>, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let mut query = QueryBuilder::new(format!(
             "SELECT {COLUMNS}, o.attempts, \
              (SELECT h.outcome FROM hold_outcomes h WHERE h.order_id = o.id) AS outcome, \
@@ -98,7 +98,11 @@ impl Store {
             for order in orders {
                 ids.push_bind(*order);
             }
-            renewal.push(")").build().execute(&self.pool).await?;
+            renewal
+                .push(")")
+                .build()
+                .execute(&self.primary.pool().await?)
+                .await?;
         }
         Ok(())
     }
@@ -111,7 +115,7 @@ impl Store {
         )
         .bind(pause_ms)
         .bind(order)
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(())
     }

@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod parked_events;
 pub mod parked_orders;
 pub mod payment_notices;
+mod primary;
 pub mod products;
 mod reads;
 mod reconciliation;
@@ -28,14 +29,12 @@ pub use reads::Freshness;
 pub use reconciliation::ReconcileLock;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::{ConnectOptions, MySqlPool};
 use tokio::sync::Notify;
 
 use self::committer::Committers;
+use self::primary::Primary;
 use self::reads::Reads;
 use crate::config;
 use crate::telemetry::metrics::Metrics;
@@ -50,6 +49,9 @@ pub enum Error {
     /// The driver's or the server's error.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error(transparent)]
+    Migration(#[from] sqlx::migrate::MigrateError),
     /// The tables are older than this binary.
     #[error("the database is not migrated; run 'holdfast migrate'")]
     NotMigrated,
@@ -59,6 +61,9 @@ pub enum Error {
     /// The order is none that can be confirmed. Nothing was written.
     #[error("the order is neither pending nor paid, or its stock changed under a lock")]
     NotToBeConfirmed,
+    /// No server may be written to: each says why. Nothing was written; the same may be tried again.
+    #[error("no server of mysql.url may be written to: {0}")]
+    NoPrimary(String),
     /// The database did not answer in time. What was asked may or may not be done.
     #[error("the database did not answer in time")]
     Unanswered,
@@ -99,27 +104,26 @@ impl Error {
 /// Several statements that become true together; dropped without a commit, none of them does.
 pub type Transaction = sqlx::Transaction<'static, sqlx::MySql>;
 
-/// The pools of connections: to the primary, and to the replica for what may be a moment old.
-/// Cheap to clone.
+/// The ways to the primary, and to replicas for what may be a moment old. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pool: MySqlPool,
+    primary: Primary,
     reads: Reads,
     outbox_wake: Arc<Notify>,
     committers: Committers,
 }
 
 impl Store {
-    /// Prepares the pool and starts the committers; nothing is connected until the first query.
+    /// Begins to look for the primary and starts the committers; who asks first waits for it.
     /// Needs a runtime.
     ///
     /// # Errors
-    /// When the URL is none, which `config check` would have said.
-    pub fn open(config: &config::Mysql, commit: &config::Commit) -> Result<Self, sqlx::Error> {
+    /// When a URL is none, which `config check` would have said.
+    pub fn open(config: &config::Mysql, commit: &config::Commit) -> Result<Self, config::Error> {
         Self::open_counted(config, commit, &Arc::new(Metrics::new()))
     }
 
-    /// The same, with what the committers do and who is read counted in `metrics`.
+    /// The same, with what the committers do, who is written to and who is read counted in `metrics`.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -127,24 +131,13 @@ impl Store {
         config: &config::Mysql,
         commit: &config::Commit,
         metrics: &Arc<Metrics>,
-    ) -> Result<Self, sqlx::Error> {
-        let options: MySqlConnectOptions = config.url.expose().parse()?;
-        let options = options.disable_statement_logging();
+    ) -> Result<Self, config::Error> {
+        let primary = Primary::watch(config, metrics)?;
         let outbox_wake = Arc::default();
-        let committers = Committers::start(&options, &outbox_wake, commit, metrics);
-        let pool = MySqlPoolOptions::new()
-            .max_connections(
-                config
-                    .max_connections
-                    .saturating_sub(committer::CONNECTIONS)
-                    .max(1),
-            )
-            .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
-            .after_connect(|connection, _| Box::pin(silence::end_silent_transactions(connection)))
-            .connect_lazy_with(options);
-        let reads = Reads::open(config, pool.clone(), metrics)?;
+        let committers = Committers::start(&primary, &outbox_wake, commit, metrics);
+        let reads = Reads::open(config, primary.clone(), metrics)?;
         Ok(Self {
-            pool,
+            primary,
             reads,
             outbox_wake,
             committers,
@@ -153,15 +146,15 @@ impl Store {
 
     /// Begins a transaction on a connection of its own.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        Ok(self.pool.begin().await?)
+        Ok(self.primary.pool().await?.begin().await?)
     }
 
     /// Brings the tables up to this binary's version.
     ///
     /// # Errors
-    /// When the database cannot be reached or a migration fails.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        MIGRATIONS.run(&self.pool).await
+    /// When no primary can be reached or a migration fails.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        Ok(MIGRATIONS.run(&self.primary.pool().await?).await?)
     }
 
     /// Fails unless the database answers and has every migration.
@@ -169,7 +162,7 @@ impl Store {
         let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
         let applied: Result<Option<i64>, _> =
             sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
-                .fetch_one(&self.pool)
+                .fetch_one(&self.primary.pool().await?)
                 .await;
         match applied {
             Ok(applied) if applied >= newest => Ok(()),

@@ -16,7 +16,7 @@ impl Store {
              WHERE order_id = ? ORDER BY version",
         )
         .bind(order)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.primary.pool().await?)
         .await?;
         let steps = rows.iter().map(|row| {
             let (status, actor): (String, String) = (row.try_get("status")?, row.try_get("actor")?);

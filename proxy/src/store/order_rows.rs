@@ -39,7 +39,11 @@ impl Store {
     /// One order.
     pub async fn order(&self, id: Uuid) -> Result<Option<Order>, Error> {
         let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id = "));
-        let rows = query.push_bind(id).build().fetch_all(&self.pool).await?;
+        let rows = query
+            .push_bind(id)
+            .build()
+            .fetch_all(&self.primary.pool().await?)
+            .await?;
         Ok(self.with_lines(&rows).await?.pop())
     }
 
@@ -49,7 +53,10 @@ impl Store {
             "SELECT o.payment_id, h.outcome, o.settled <> 0 AS is_settled, o.error \
              FROM orders o LEFT JOIN hold_outcomes h ON h.order_id = o.id WHERE o.id = ?",
         );
-        Ok(standing.bind(id).fetch_one(&self.pool).await?)
+        Ok(standing
+            .bind(id)
+            .fetch_one(&self.primary.pool().await?)
+            .await?)
     }
 
     /// What a request with this key led to, if it came before.
@@ -64,7 +71,7 @@ impl Store {
         )
         .bind(scope)
         .bind(key)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.primary.pool().await?)
         .await?;
         let Some(row) = row else {
             return Ok(None);
@@ -89,7 +96,7 @@ impl Store {
         .bind(scope)
         .bind(key)
         .bind(order)
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(())
     }
@@ -99,7 +106,7 @@ impl Store {
         let removed =
             sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= NOW(3) LIMIT ?")
                 .bind(limit)
-                .execute(&self.pool)
+                .execute(&self.primary.pool().await?)
                 .await?;
         Ok(removed.rows_affected())
     }
@@ -127,7 +134,7 @@ impl Store {
         }
         query.push(") ORDER BY order_id, sku");
         let mut lines: HashMap<Uuid, Result<Vec<OrderLine>, sqlx::Error>> = HashMap::new();
-        for row in query.build().fetch_all(&self.pool).await? {
+        for row in query.build().fetch_all(&self.primary.pool().await?).await? {
             let lines = lines
                 .entry(row.try_get("order_id")?)
                 .or_insert(Ok(Vec::new()));

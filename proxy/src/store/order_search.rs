@@ -47,7 +47,7 @@ impl Store {
         // One more than asked for tells whether there are more.
         query.push(" ORDER BY o.id DESC LIMIT ");
         query.push_bind(u64::from(limit) + 1);
-        let rows = query.build().fetch_all(&self.pool).await?;
+        let rows = query.build().fetch_all(&self.primary.pool().await?).await?;
         let mut orders = self.with_lines(&rows).await?;
         let more = orders.len() > limit as usize;
         orders.truncate(limit as usize);

@@ -7,6 +7,7 @@ use sqlx::{MySql, QueryBuilder, Row, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::primary::Target;
 use super::{Error, Store};
 use crate::events::Event;
 
@@ -78,17 +79,19 @@ impl Store {
     /// A connection for a relay, which keeps it: a lock ends with its connection, and a pool
     /// that requests have exhausted does not stop the relay.
     pub async fn relay_connection(&self) -> Result<RelayConnection, Error> {
-        let mut connection = self.pool.acquire().await?.detach();
+        let server = self.primary.target().await?;
+        let mut connection = server.connect().await?;
         sqlx::query("SET SESSION wait_timeout = ?")
             .bind(SILENCE_SECONDS)
             .execute(&mut connection)
             .await?;
-        Ok(RelayConnection { connection })
+        Ok(RelayConnection { server, connection })
     }
 }
 
 /// What a relay does in the database, on one connection.
 pub struct RelayConnection {
+    server: Target,
     connection: MySqlConnection,
 }
 
@@ -97,11 +100,11 @@ impl RelayConnection {
     /// a lock of the server (GET_LOCK), freed when the connection ends.
     pub async fn lock(&mut self) -> Result<bool, Error> {
         // A lock's name has at most 64 characters, and so has a database's. MySQL 9 has no SHA1.
-        let taken: Option<i64> = sqlx::query_scalar(
+        let taken = sqlx::query_scalar(
             "SELECT GET_LOCK(CONCAT('holdfast.relay.', LEFT(SHA2(DATABASE(), 256), 40)), 0)",
-        )
-        .fetch_one(&mut self.connection)
-        .await?;
+        );
+        let taken = async { Ok(taken.fetch_one(&mut self.connection).await?) };
+        let taken: Option<i64> = self.server.answers(taken).await?;
         Ok(taken == Some(1))
     }
 
@@ -122,9 +125,9 @@ impl RelayConnection {
              LEFT JOIN outbox f ON f.id = p.id \
              ORDER BY o.id",
         )
-        .bind(limit)
-        .fetch_all(&mut self.connection)
-        .await?;
+        .bind(limit);
+        let rows = async { Ok(rows.fetch_all(&mut self.connection).await?) };
+        let rows = self.server.answers(rows).await?;
         Ok(rows.iter().map(waiting).collect::<Result<_, _>>()?)
     }
 
@@ -139,12 +142,11 @@ impl RelayConnection {
 
     /// Parks an event that Kafka refuses.
     pub async fn park(&mut self, id: i64, why: &str) -> Result<(), Error> {
-        sqlx::query("UPDATE outbox SET parked_at = NOW(3), error = LEFT(?, 255) WHERE id = ?")
-            .bind(why)
-            .bind(id)
-            .execute(&mut self.connection)
-            .await?;
-        Ok(())
+        let update =
+            sqlx::query("UPDATE outbox SET parked_at = NOW(3), error = LEFT(?, 255) WHERE id = ?");
+        let update = update.bind(why).bind(id);
+        let updated = async { Ok(update.execute(&mut self.connection).await?) };
+        self.server.answers(updated).await.map(drop)
     }
 
     /// Parks events behind one of their key, unless that one is parked no more.
@@ -167,12 +169,9 @@ impl RelayConnection {
         for id in ids {
             separated.push_bind(id);
         }
-        statement
-            .push(")")
-            .build()
-            .execute(&mut self.connection)
-            .await?;
-        Ok(())
+        let statement = statement.push(")").build();
+        let done = async { Ok(statement.execute(&mut self.connection).await?) };
+        self.server.answers(done).await.map(drop)
     }
 }
 

@@ -40,13 +40,13 @@ impl Store {
     /// How much waits in the outbox.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
         let (rows, parked_rows) = sqlx::query_as("SELECT COUNT(*), COUNT(parked_at) FROM outbox")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.primary.pool().await?)
             .await?;
         let oldest_age_us: Option<i64> = sqlx::query_scalar(
             "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, NOW(3)) \
              FROM outbox FORCE INDEX (PRIMARY) WHERE parked_at IS NULL ORDER BY id LIMIT 1",
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.primary.pool().await?)
         .await?;
         Ok(Backlog {
             rows,
@@ -64,7 +64,7 @@ impl Store {
              JOIN outbox f ON f.id = p.id ORDER BY f.id",
         )
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.primary.pool().await?)
         .await?;
         let keys = rows.iter().map(|row| {
             Ok(ParkedKey {
@@ -87,7 +87,7 @@ impl Store {
              WHERE parked_at IS NOT NULL AND message_key = ?",
         )
         .bind(key)
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(retried.rows_affected())
     }

@@ -36,7 +36,7 @@ impl Store {
         )
         .bind(Status::Parked.as_str())
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.primary.pool().await?)
         .await?;
         let parked = rows.iter().map(|row| {
             Ok(ParkedOrder {
@@ -56,7 +56,7 @@ impl Store {
         let count =
             sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE settled = 0 AND status = ?")
                 .bind(Status::Parked.as_str())
-                .fetch_one(&self.pool)
+                .fetch_one(&self.primary.pool().await?)
                 .await?;
         Ok(count)
     }
@@ -68,7 +68,7 @@ impl Store {
     }
 
     async fn try_retry_parked(&self, order: Option<Uuid>) -> Result<u64, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let mut select = QueryBuilder::new("SELECT id FROM orders WHERE settled = 0 AND status = ");
         select.push_bind(Status::Parked.as_str());
         if let Some(order) = order {

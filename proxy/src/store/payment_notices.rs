@@ -82,7 +82,7 @@ impl Store {
         )
         .bind(lease_ms)
         .bind(order)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.primary.pool().await?)
         .await?;
         let Some(row) = row else {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Store {
         captured: Option<&str>,
         lease_ms: u64,
     ) -> Result<bool, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let status: Option<String> = sqlx::query_scalar(
             "SELECT status FROM orders WHERE id = ? AND status IN ('PENDING', 'PAID') FOR UPDATE",
         )
@@ -147,7 +147,7 @@ impl Store {
         )
         .bind(lease_ms)
         .bind(order)
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(reopened.rows_affected() > 0)
     }

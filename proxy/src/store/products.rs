@@ -44,7 +44,7 @@ impl Store {
             found.extend(
                 query
                     .build_query_as::<Entry>()
-                    .fetch_all(&self.pool)
+                    .fetch_all(&self.primary.pool().await?)
                     .await?,
             );
         }
@@ -89,7 +89,7 @@ impl Store {
         let mut query = QueryBuilder::<MySql>::new("SELECT sku, name, stock FROM products");
         push_sold_behind(&mut query, after.map_or("", Sku::as_str));
         query.push(" ORDER BY sku LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.pool).await?;
+        let rows = query.build().fetch_all(&self.primary.pool().await?).await?;
         let read = |row: &MySqlRow| {
             let sku: String = row.try_get("sku")?;
             let sku = sku
@@ -103,7 +103,10 @@ impl Store {
     /// The unsold units of a product; 0 when there is no such product.
     pub async fn unsold(&self, sku: &Sku) -> Result<i64, Error> {
         let stock = sqlx::query_scalar("SELECT stock FROM products WHERE sku = ?");
-        let stock = stock.bind(sku.as_str()).fetch_optional(&self.pool).await?;
+        let stock = stock
+            .bind(sku.as_str())
+            .fetch_optional(&self.primary.pool().await?)
+            .await?;
         Ok(stock.unwrap_or_default())
     }
 

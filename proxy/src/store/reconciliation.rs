@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::outbox::SILENCE_SECONDS;
-use super::silence::answered;
+use super::primary::Target;
 use super::{Error, Store};
 use crate::catalogue::Sku;
 use crate::orders::may_be_taken_again;
@@ -25,17 +25,19 @@ type Snapshot<'c> = sqlx::Transaction<'c, MySql>;
 /// the work twice. It is a lock of the server (GET_LOCK), freed when the connection ends, and the
 /// connection ends when nothing is heard on it: who stands still must not keep it.
 pub struct ReconcileLock {
+    server: Target,
     connection: PoolConnection<MySql>,
 }
 
 impl Store {
     /// Takes the right to reconcile, unless another proxy has it.
     pub async fn lock_reconcile(&self) -> Result<Option<ReconcileLock>, Error> {
-        answered(self.try_lock_reconcile()).await
+        self.answered(self.try_lock_reconcile()).await
     }
 
     async fn try_lock_reconcile(&self) -> Result<Option<ReconcileLock>, Error> {
-        let mut connection = self.pool.acquire().await?;
+        let server = self.primary.target().await?;
+        let mut connection = server.pool().acquire().await?;
         // A pooled connection would keep the lock after its return, so this one ends with it.
         connection.close_on_drop();
         sqlx::query("SET SESSION wait_timeout = ?")
@@ -48,7 +50,7 @@ impl Store {
         )
         .fetch_one(&mut *connection)
         .await?;
-        Ok((taken == Some(1)).then_some(ReconcileLock { connection }))
+        Ok((taken == Some(1)).then_some(ReconcileLock { server, connection }))
     }
 
     /// At most `limit` SKUs in their order, beginning behind `after`.
@@ -57,7 +59,7 @@ impl Store {
             sqlx::query_scalar("SELECT sku FROM products WHERE sku > ? ORDER BY sku LIMIT ?")
                 .bind(after.map_or("", Sku::as_str))
                 .bind(limit)
-                .fetch_all(&self.pool)
+                .fetch_all(&self.primary.pool().await?)
                 .await?;
         skus.iter().map(|sku| parse(sku)).collect()
     }
@@ -65,7 +67,7 @@ impl Store {
     /// How many products there are.
     pub async fn product_count(&self) -> Result<i64, Error> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM products");
-        Ok(count.fetch_one(&self.pool).await?)
+        Ok(count.fetch_one(&self.primary.pool().await?).await?)
     }
 
     /// What one snapshot shows of each of `skus` that is a product: with the orders that `named`
@@ -78,7 +80,7 @@ impl Store {
         with_in_flight: bool,
         now: OffsetDateTime,
     ) -> Result<HashMap<Sku, Truth>, Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.primary.pool().await?.acquire().await?;
         // The default of both servers, unless somebody has changed it.
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .execute(&mut *connection)
@@ -108,7 +110,7 @@ impl Store {
         )
         .bind(order)
         .bind(order)
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(inserted.rows_affected() == 1)
     }
@@ -121,7 +123,7 @@ impl ReconcileLock {
             sqlx::query("DO 0").execute(&mut *self.connection).await?;
             Ok(())
         };
-        answered(word).await
+        self.server.answers(word).await
     }
 }
 

@@ -55,7 +55,7 @@ impl Store {
              FROM sessions WHERE id = ?",
         )
         .bind(id)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.primary.pool().await?)
         .await?;
         row.map(|row| {
             let digest: Vec<u8> = row.try_get("digest")?;
@@ -115,7 +115,7 @@ impl Store {
         .bind(id)
         .bind([0; 32].as_slice())
         .bind(Uuid::nil())
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(())
     }
@@ -158,7 +158,10 @@ impl Store {
         let ids = sqlx::query_scalar(
             "SELECT id FROM sessions WHERE ended_at > NOW(3) - INTERVAL ? * 1000 MICROSECOND",
         );
-        Ok(ids.bind(age_ms).fetch_all(&self.pool).await?)
+        Ok(ids
+            .bind(age_ms)
+            .fetch_all(&self.primary.pool().await?)
+            .await?)
     }
 
     /// Removes what is of no more use, in batches.
@@ -169,7 +172,7 @@ impl Store {
             )
             .bind(KEPT_MINUTES)
             .bind(BATCH)
-            .execute(&self.pool)
+            .execute(&self.primary.pool().await?)
             .await?;
             if removed.rows_affected() < u64::from(BATCH) {
                 return Ok(());

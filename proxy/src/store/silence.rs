@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 
-use super::Error;
+use super::{Error, Store};
 
 /// How long a transaction may wait for its next statement, seconds. There is no work between two
 /// statements that takes long; and it is shorter than the default of `recovery.lease_ms`, so that who
@@ -20,13 +20,23 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// No such variable.
 const UNKNOWN_VARIABLE: u16 = 1193;
 
-/// What `asked` answers, within [`LONGEST_WAIT`].
-///
-/// # Errors
-/// Those of `asked`, and [`Error::Unanswered`]: it may or may not be done.
-pub async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answer = tokio::time::timeout(LONGEST_WAIT, asked).await;
-    answer.unwrap_or(Err(Error::Unanswered))
+impl Store {
+    /// What `asked` answers, within [`LONGEST_WAIT`] and before another server is written to: what was
+    /// asked of a former primary may never be answered.
+    ///
+    /// # Errors
+    /// Those of `asked`, and [`Error::Unanswered`]: it may or may not be done.
+    pub async fn answered<T, E: From<Error>>(
+        &self,
+        asked: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = self.primary.moved() => Err(Error::Unanswered.into()),
+            () = tokio::time::sleep(LONGEST_WAIT) => Err(Error::Unanswered.into()),
+        }
+    }
 }
 
 /// Has the server end this connection when a transaction on it is left alone.

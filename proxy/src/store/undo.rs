@@ -37,7 +37,7 @@ impl Store {
         reason: Reason,
         author: &Author,
     ) -> Result<Aborted, Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         if !decide(&mut transaction, order.id, ABORTED).await?
             && outcome_of(&mut transaction, order.id).await? == COMMITTED
         {
@@ -72,7 +72,7 @@ impl Store {
     }
 
     async fn try_record_refund(&self, order: &Order) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let refunded = sqlx::query(
             "UPDATE orders SET status = ?, version = version + 1, error = NULL WHERE id = ? AND status IN (?, ?, ?)",
         )
@@ -103,7 +103,7 @@ impl Store {
     }
 
     async fn try_park_order(&self, id: Uuid, error: &str) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let parked = sqlx::query(
             "UPDATE orders SET status = ?, version = version + 1, error = ? \
              WHERE id = ? AND settled = 0 AND status NOT IN (?, ?)",

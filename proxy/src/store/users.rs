@@ -23,7 +23,7 @@ impl Store {
                 .bind(user.email.as_str())
                 .bind(&user.password_hash)
                 .bind(&user.roles)
-                .execute(&self.pool)
+                .execute(&self.primary.pool().await?)
                 .await
                 .map_err(Error::from);
         match inserted {
@@ -37,13 +37,19 @@ impl Store {
     pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, Error> {
         let user =
             sqlx::query_as("SELECT id, email, password_hash, roles FROM users WHERE email = ?");
-        Ok(user.bind(email.as_str()).fetch_optional(&self.pool).await?)
+        Ok(user
+            .bind(email.as_str())
+            .fetch_optional(&self.primary.pool().await?)
+            .await?)
     }
 
     /// A user.
     pub async fn user(&self, id: Uuid) -> Result<Option<User>, Error> {
         let user = sqlx::query_as("SELECT id, email, password_hash, roles FROM users WHERE id = ?");
-        Ok(user.bind(id).fetch_optional(&self.pool).await?)
+        Ok(user
+            .bind(id)
+            .fetch_optional(&self.primary.pool().await?)
+            .await?)
     }
 
     /// True while password and roles of a user are those that were read.
@@ -61,13 +67,21 @@ impl Store {
             .bind(password_hash)
             .bind(read.id)
             .bind(&read.password_hash);
-        Ok(set.execute(&self.pool).await?.rows_affected() == 1)
+        Ok(set
+            .execute(&self.primary.pool().await?)
+            .await?
+            .rows_affected()
+            == 1)
     }
 
     /// Sets a user's roles, and answers false when they are no longer those that were read.
     pub async fn set_roles(&self, read: &User, roles: &str) -> Result<bool, Error> {
         let set = sqlx::query("UPDATE users SET roles = ? WHERE id = ? AND roles = ?");
         let set = set.bind(roles).bind(read.id).bind(&read.roles);
-        Ok(set.execute(&self.pool).await?.rows_affected() == 1)
+        Ok(set
+            .execute(&self.primary.pool().await?)
+            .await?
+            .rows_affected()
+            == 1)
     }
 }

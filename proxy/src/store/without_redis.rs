@@ -37,7 +37,7 @@ impl Store {
         let left: Vec<(String, i64)> = query
             .push(")")
             .build_query_as()
-            .fetch_all(&self.pool)
+            .fetch_all(&self.primary.pool().await?)
             .await?;
         let left: HashMap<&str, i64> = left.iter().map(|(sku, units)| (&**sku, *units)).collect();
         let suffices = |line: &OrderLine| {
@@ -51,7 +51,7 @@ impl Store {
     pub async fn unsettled_sales(&self) -> Result<Vec<Uuid>, Error> {
         let ids =
             sqlx::query_scalar("SELECT id FROM orders WHERE settled = 0 AND status = 'CONFIRMED'");
-        Ok(ids.fetch_all(&self.pool).await?)
+        Ok(ids.fetch_all(&self.primary.pool().await?).await?)
     }
 
     /// Those of these orders that there are.
@@ -62,7 +62,11 @@ impl Store {
         for id in ids {
             list.push_bind(*id);
         }
-        let rows = query.push(")").build().fetch_all(&self.pool).await?;
+        let rows = query
+            .push(")")
+            .build()
+            .fetch_all(&self.primary.pool().await?)
+            .await?;
         self.with_lines(&rows).await
     }
 
@@ -73,7 +77,7 @@ impl Store {
             "UPDATE orders SET lease_until = NOW(3), attempts = 0 WHERE settled = 0 \
              AND lease_until > NOW(3) AND status IN ('CONFIRMED', 'CANCELLED', 'EXPIRED', 'REFUNDED')",
         )
-        .execute(&self.pool)
+        .execute(&self.primary.pool().await?)
         .await?;
         Ok(())
     }

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::reading::Reading;
+use super::writing::Writing;
 
 /// The media type of [`Metrics::text`]: OpenMetrics 1.0.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -74,6 +75,9 @@ pub struct Metrics {
     /// What is read, and where it was found.
     pub reading: Reading,
 
+    /// Who is written to.
+    pub writing: Writing,
+
     /// Those who watch stock.
     pub stream_watchers: Gauge,
     /// SKUs that they watch.
@@ -116,6 +120,7 @@ impl Metrics {
             redis_switches: Counter::default(),
             reconcile_drifted_skus: Gauge::default(),
             reading: Reading::default(),
+            writing: Writing::default(),
             stream_watchers: Gauge::default(),
             stream_skus: Gauge::default(),
         };
@@ -225,6 +230,7 @@ impl Metrics {
             self.reconcile_drifted_skus.clone(),
         );
         self.reading.register(registry);
+        self.writing.register(registry);
         registry.register(
             "stream_watchers",
             "Those who watch stock at this proxy",

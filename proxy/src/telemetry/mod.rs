@@ -2,6 +2,7 @@
 
 pub mod metrics;
 pub mod reading;
+pub mod writing;
 
 use std::io::IsTerminal;
 

@@ -18,9 +18,9 @@ mod trouble;
 
 use std::sync::Arc;
 
-use sqlx::mysql::MySqlConnectOptions;
 use tokio::sync::Notify;
 
+use super::primary::Primary;
 use crate::config;
 use crate::telemetry::metrics::Metrics;
 
@@ -42,7 +42,7 @@ pub(super) struct Committers {
 impl Committers {
     /// Starts the tasks; nothing is connected until the first order.
     pub(super) fn start(
-        options: &MySqlConnectOptions,
+        primary: &Primary,
         outbox_wake: &Arc<Notify>,
         config: &config::Commit,
         metrics: &Metrics,
@@ -52,9 +52,9 @@ impl Committers {
             commit::Committing::new(outbox_wake.clone()),
         );
         Self {
-            record: queue::start(recording, options, config, metrics),
-            commit: queue::start(committing, options, config, metrics),
-            settle: queue::start(settle::Settling, options, config, metrics),
+            record: queue::start(recording, primary, config, metrics),
+            commit: queue::start(committing, primary, config, metrics),
+            settle: queue::start(settle::Settling, primary, config, metrics),
         }
     }
 }

@@ -4,12 +4,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::MySqlConnection;
-use sqlx::mysql::MySqlConnectOptions;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::super::Error;
+use super::super::primary::Primary;
 use super::task::Task;
 use crate::config;
 use crate::telemetry::metrics::Metrics;
@@ -58,7 +58,7 @@ pub struct Counted {
 /// Starts the task of a kind of work.
 pub fn start<W: Work>(
     work: W,
-    options: &MySqlConnectOptions,
+    primary: &Primary,
     config: &config::Commit,
     metrics: &Metrics,
 ) -> Queue<W> {
@@ -68,7 +68,7 @@ pub fn start<W: Work>(
         shed: metrics.commit_shed.clone(),
     };
     let (sender, receiver) = mpsc::channel(config.queue_length);
-    let task = Task::new(work, options.clone(), counted.clone());
+    let task = Task::new(work, primary.clone(), counted.clone());
     tokio::spawn(task.run(receiver, config.max_batch));
     Queue { sender, counted }
 }

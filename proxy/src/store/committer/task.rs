@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{ConnectOptions, MySqlConnection};
+use sqlx::MySqlConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::Error;
-use super::super::silence::end_silent_transactions;
+use super::super::primary::{Primary, Target};
 use super::pieces::fitting;
 use super::queue::{Answer, Counted, Waiting, Work};
 use super::trouble::{self, Trouble};
@@ -28,17 +27,17 @@ const LONGEST: usize = 8_192;
 /// Writes one kind of transaction, on a connection of its own.
 pub struct Task<W: Work> {
     work: W,
-    options: MySqlConnectOptions,
-    connection: Option<MySqlConnection>,
+    primary: Primary,
+    connection: Option<(Target, MySqlConnection)>,
     counted: Counted,
 }
 
 impl<W: Work> Task<W> {
     /// A task that has not connected yet.
-    pub fn new(work: W, options: MySqlConnectOptions, counted: Counted) -> Self {
+    pub fn new(work: W, primary: Primary, counted: Counted) -> Self {
         Self {
             work,
-            options,
+            primary,
             connection: None,
             counted,
         }
@@ -112,6 +111,7 @@ impl<W: Work> Task<W> {
             };
             // The server rolls back what this connection began, or has committed it.
             self.connection = None;
+            self.primary.look_again();
             look = true;
             match trouble::of(&error) {
                 Trouble::Duplicate if surprises < SURPRISES => surprises += 1,
@@ -130,25 +130,31 @@ impl<W: Work> Task<W> {
         requests: &[&W::Request],
         look: bool,
     ) -> Result<Vec<W::Answer>, Error> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(connect(&self.options).await?),
+        let is_left = |(target, _): &(Target, _)| target.is_left();
+        if self.connection.as_ref().is_none_or(is_left) {
+            let target = self.primary.target().await?;
+            let connection = target.answers(connect(&target)).await?;
+            self.connection = Some((target, connection));
+        }
+        let Some((target, connection)) = &mut self.connection else {
+            return Err(Error::Unanswered);
         };
-        self.work.write(connection, requests, look).await
+        target
+            .answers(self.work.write(connection, requests, look))
+            .await
     }
 }
 
 /// Rows that are looked for and not there must not be locked against others, nor rows that a scan
 /// merely passes. Who finds a row locked shall not keep a whole batch waiting for it.
-async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, Error> {
-    let mut connection = options.connect().await?;
+async fn connect(target: &Target) -> Result<MySqlConnection, Error> {
+    let mut connection = target.connect().await?;
     for setting in [
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION innodb_lock_wait_timeout = 1",
     ] {
         sqlx::query(setting).execute(&mut connection).await?;
     }
-    end_silent_transactions(&mut connection).await?;
     Ok(connection)
 }
 

@@ -1,6 +1,6 @@
-//! Which server answers a read: the replica while it keeps up, the primary otherwise.
+//! Which server answers a read: the first replica that keeps up, the primary otherwise.
 //!
-//! What may be a moment old, such as the catalogue, is read from the replica; what decides, such as
+//! What may be a moment old, such as the catalogue, is read from a replica; what decides, such as
 //! the price of an order, from the primary. A replica is not asked before it was seen to keep up,
 //! nor while it lags or gives no answer; with the primary away it is asked in any case, because an
 //! old catalogue is better than none.
@@ -12,16 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::{ConnectOptions, MySqlPool};
+use sqlx::MySqlPool;
+use sqlx::mysql::MySqlPoolOptions;
 use tokio_util::sync::CancellationToken;
 
+use super::primary::Primary;
 use super::{Error, Store};
 use crate::config;
 use crate::telemetry::Metrics;
 use crate::telemetry::reading::Pool;
 
-/// A replica that has not answered within this is taken for gone, and the primary asked.
+/// A replica that has not answered within this is taken for gone, and another server asked; and so is the primary for
+/// what a replica can answer as well.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How old an answer may be.
@@ -33,42 +35,41 @@ pub enum Freshness {
     Newest,
 }
 
-/// The pools that reads go to. Cheap to clone.
+/// The servers that reads go to. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reads {
-    primary: MySqlPool,
-    replica: Option<Arc<Replica>>,
+    primary: Primary,
+    replicas: Arc<[Replica]>,
+    max_lag: Duration,
     metrics: Arc<Metrics>,
 }
 
 struct Replica {
+    name: String,
     pool: MySqlPool,
-    max_lag: Duration,
     serves: AtomicBool,
 }
 
 impl Reads {
-    /// Prepares the pool of the replica, if there is one; nothing is connected yet.
+    /// Prepares the pools of the replicas; nothing is connected yet.
     pub(super) fn open(
         config: &config::Mysql,
-        primary: MySqlPool,
+        primary: Primary,
         metrics: &Arc<Metrics>,
-    ) -> Result<Self, sqlx::Error> {
-        let replica = config.replica_url.as_ref().map(|url| {
-            let options: MySqlConnectOptions = url.expose().parse()?;
-            let pool = MySqlPoolOptions::new()
+    ) -> Result<Self, config::Error> {
+        let hosts = config.replica_hosts()?.into_iter();
+        let replica = |host: config::MysqlHost| Replica {
+            name: host.name,
+            pool: MySqlPoolOptions::new()
                 .max_connections(config.max_connections)
                 .acquire_timeout(PATIENCE)
-                .connect_lazy_with(options.disable_statement_logging());
-            Ok::<_, sqlx::Error>(Arc::new(Replica {
-                pool,
-                max_lag: Duration::from_millis(config.replica_max_lag_ms),
-                serves: AtomicBool::new(false),
-            }))
-        });
+                .connect_lazy_with(host.options),
+            serves: AtomicBool::new(false),
+        };
         Ok(Self {
             primary,
-            replica: replica.transpose()?,
+            replicas: hosts.map(replica).collect(),
+            max_lag: Duration::from_millis(config.replica_max_lag_ms),
             metrics: metrics.clone(),
         })
     }
@@ -76,19 +77,18 @@ impl Reads {
     /// The longest that an answer is behind what was committed: the lag that is allowed, and the
     /// time until a longer one is noticed. Nothing without a replica.
     fn longest_lag(&self) -> Duration {
-        let replica = self.replica.as_ref();
-        replica.map_or(Duration::ZERO, |replica| {
-            replica.max_lag + watch::INTERVAL + PATIENCE
-        })
+        match self.replicas.is_empty() {
+            true => Duration::ZERO,
+            false => self.max_lag + watch::INTERVAL + PATIENCE,
+        }
     }
 }
 
 impl Store {
-    /// Looks at the replica from time to time until `stop`; without it the replica is never read.
-    pub async fn watch_replica(self, stop: CancellationToken) {
-        if let Some(replica) = &self.reads.replica {
-            let watched = watch::run(&self.reads.primary, replica, &self.reads.metrics.reading);
-            stop.run_until_cancelled(watched).await;
+    /// Looks at the replicas from time to time until `stop`; without it none is ever read.
+    pub async fn watch_replicas(self, stop: CancellationToken) {
+        if !self.reads.replicas.is_empty() {
+            stop.run_until_cancelled(watch::run(&self.reads)).await;
         }
     }
 
@@ -107,30 +107,65 @@ impl Store {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let reads = &self.reads;
-        if freshness == Freshness::MayLag
-            && let Some(replica) = &reads.replica
-            && replica.serves.load(Ordering::Relaxed)
-        {
-            let answer = tokio::time::timeout(PATIENCE, query(replica.pool.clone())).await;
-            match answer {
-                Ok(Ok(answer)) => {
-                    reads.metrics.reading.read_from(Pool::Replica);
-                    return Ok(answer);
-                }
-                Ok(Err(error)) => replica.give_up(&error),
-                Err(_) => replica.give_up(&Error::Unanswered),
+        let primary = async { Ok(query(reads.primary.pool().await?).await?) };
+        if freshness == Freshness::Newest || reads.replicas.is_empty() {
+            reads.metrics.reading.read_from(Pool::Primary);
+            return primary.await;
+        }
+        let (serving, late): (Vec<_>, Vec<_>) = reads.replicas.iter().partition(|it| it.serves());
+        for replica in serving {
+            if let Ok(answer) = reads.read_replica(replica, &query).await {
+                return Ok(answer);
             }
         }
-        reads.metrics.reading.read_from(Pool::Primary);
-        Ok(query(reads.primary.clone()).await?)
+        let failed = match in_time(primary).await {
+            Ok(answer) => {
+                reads.metrics.reading.read_from(Pool::Primary);
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        for replica in late {
+            if let Ok(answer) = reads.read_replica(replica, &query).await {
+                return Ok(answer);
+            }
+        }
+        Err(failed)
+    }
+}
+
+impl Reads {
+    async fn read_replica<T, F>(
+        &self,
+        replica: &Replica,
+        query: impl Fn(MySqlPool) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let answer = in_time(async { Ok(query(replica.pool.clone()).await?) }).await;
+        match &answer {
+            Ok(_) => self.metrics.reading.read_from(Pool::Replica),
+            Err(error) => replica.give_up(error),
+        }
+        answer
     }
 }
 
 impl Replica {
-    /// It is not asked again before it was looked at.
-    fn give_up(&self, error: &dyn std::fmt::Display) {
+    fn serves(&self) -> bool {
+        self.serves.load(Ordering::Relaxed)
+    }
+
+    /// It is not asked first again before it was looked at.
+    fn give_up(&self, error: &Error) {
         if self.serves.swap(false, Ordering::Relaxed) {
-            tracing::warn!(%error, "the replica does not answer; the primary is read");
+            tracing::warn!(replica = self.name, %error, "this replica does not answer; another server is read");
         }
     }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    answer.unwrap_or(Err(Error::Unanswered))
 }

@@ -120,6 +120,26 @@ impl MysqlServers {
         )
     }
 
+    /// Takes away what keeps acknowledged orders: the primary waits for no replica any more, and none receives anything.
+    pub fn acknowledge_alone(&self) -> Result<()> {
+        let (alone, silent) = match crate::mysql::starts_mariadb()? {
+            true => (
+                "SET GLOBAL rpl_semi_sync_master_enabled = OFF",
+                "STOP SLAVE IO_THREAD",
+            ),
+            false => (
+                "SET GLOBAL rpl_semi_sync_source_enabled = OFF",
+                "STOP REPLICA IO_THREAD",
+            ),
+        };
+        self.primary().administer(alone)?;
+        let replicas = self.servers.iter().enumerate();
+        for (_, replica) in replicas.filter(|(at, _)| *at != self.primary_index()) {
+            replica.administer(silent)?;
+        }
+        Ok(())
+    }
+
     fn addresses(&self) -> Result<Vec<String>> {
         let address = |server: &Arc<Mysql>| Ok(format!("127.0.0.1:{}", server.port()?));
         self.servers.iter().map(address).collect()

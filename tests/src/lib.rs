@@ -41,6 +41,7 @@
 
 pub mod balancer;
 pub mod books;
+pub mod certificates;
 pub mod cluster;
 pub mod cut;
 pub mod data;

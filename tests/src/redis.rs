@@ -218,7 +218,7 @@ fn launch(private: &Private) -> Result<Launch> {
 }
 
 /// The server: `HOLDFAST_REDIS_SERVER`, or the machine's.
-pub(crate) fn program() -> OsString {
+pub fn program() -> OsString {
     std::env::var_os("HOLDFAST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
 

@@ -18,6 +18,7 @@ mod mysql;
 mod never_lose_a_sale;
 mod never_oversell;
 mod never_strand_stock;
+mod primary;
 mod redis;
 mod report;
 mod rest;
@@ -62,6 +63,9 @@ pub enum Error {
     /// Redis.
     #[error("redis cannot be read: {0}")]
     Redis(#[from] ::redis::RedisError),
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
     /// Kafka.
     #[error("kafka cannot be read: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),

@@ -1,24 +1,22 @@
 //! Redis, by raw commands: the ledger of each SKU and the live holds.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, cmd, pipe};
+use redis::{FromRedisValue, Pipeline, cmd, pipe};
 use uuid::Uuid;
 
 use super::Error;
 use super::evidence::orders::Hold;
 use super::evidence::stock::Ledger;
 use super::evidence::{Evidence, HoldId, LiveHold};
+use super::primary;
 use crate::config;
 
 /// Commands sent at once.
 const BATCH: usize = 1000;
 /// Live holds to a page.
 const PAGE: u32 = 10_000;
-/// How long the server may take for a batch.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to Redis.
 pub struct Redis {
@@ -31,13 +29,7 @@ type HoldRow = (Vec<u8>, String, i64, i64);
 impl Redis {
     /// Connects.
     pub async fn open(config: &config::Redis) -> Result<Self, Error> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let client = redis::Client::open(config.url.expose())?;
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await?;
+        let connection = primary::connect(config).await?;
         Ok(Self { connection })
     }
 

@@ -91,8 +91,10 @@ impl Sentinel {
             let value = fields.get(name);
             value.with_context(|| format!("SENTINEL MASTER says no {name}"))
         };
+        // Who leads a failover tells only here of the promoted one before all others follow it.
+        let (_host, port) = self.ask::<(String, u16)>(&["GET-MASTER-ADDR-BY-NAME", SERVICE])?;
         Ok(View {
-            port: field("port")?.parse()?,
+            port,
             epoch: field("config-epoch")?.parse()?,
             flags: field("flags")?.clone(),
             sentinels: field("num-other-sentinels")?.parse::<usize>()? + 1,

@@ -32,21 +32,19 @@ pub fn believable(answers: &[Option<Claim>], believed: u64) -> Option<&Claim> {
     (highest >= believed || is_agreed).then_some(claim)
 }
 
-impl FromRedisValue for Claim {
-    /// Reads `SENTINEL MASTER`.
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let fields: HashMap<String, String> = FromRedisValue::from_redis_value(value)?;
-        let field = |name: &str| {
-            let found = fields.get(name);
-            found.ok_or_else(|| ParsingError::from(format!("SENTINEL MASTER left out '{name}'")))
-        };
-        let number = |error: std::num::ParseIntError| ParsingError::from(error.to_string());
+impl Claim {
+    /// Reads the answers to `SENTINEL MASTER`, which has the epoch, and, asked after it,
+    /// `SENTINEL GET-MASTER-ADDR-BY-NAME`: who leads a failover counts the epoch when the replica is
+    /// promoted, and names that one only here until all others follow it.
+    pub fn read(master: Value, address: Value) -> Result<Self, ParsingError> {
+        let fields: HashMap<String, String> = FromRedisValue::from_redis_value(master)?;
+        let epoch = fields
+            .get("config-epoch")
+            .and_then(|epoch| epoch.parse().ok());
+        let (host, port) = FromRedisValue::from_redis_value(address)?;
         Ok(Self {
-            epoch: field("config-epoch")?.parse().map_err(number)?,
-            address: Address {
-                host: field("ip")?.clone(),
-                port: field("port")?.parse().map_err(number)?,
-            },
+            epoch: epoch.ok_or("SENTINEL MASTER left out 'config-epoch'")?,
+            address: Address { host, port },
         })
     }
 }
@@ -92,14 +90,17 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_and_half_of_one_refused() {
-        let text = |text: &str| Value::BulkString(text.into());
-        let mut fields = vec![text("ip"), text("::1"), text("port"), text("7")];
-        assert!(Claim::from_redis_value(Value::Array(fields.clone())).is_err());
-        fields.extend([text("config-epoch"), text("3")]);
-        let read = Claim::from_redis_value(Value::Array(fields)).expect("a claim");
+        let texts = |texts: &[&str]| {
+            let texts = texts.iter().map(|text| Value::BulkString((*text).into()));
+            Value::Array(texts.collect())
+        };
+        let master = || texts(&["ip", "::2", "port", "8", "config-epoch", "3"]);
+        let read = Claim::read(master(), texts(&["::1", "7"])).expect("a claim");
         assert_eq!(
             (read.epoch, read.address.to_string()),
             (3, "[::1]:7".into())
         );
+        assert!(Claim::read(master(), Value::Nil).is_err());
+        assert!(Claim::read(texts(&["ip", "::2"]), texts(&["::1", "7"])).is_err());
     }
 }

@@ -193,21 +193,25 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: &Connection, until: Instant) -> Option<Claim> {
-        let command = cmd("SENTINEL").arg("MASTER").arg(&self.service).to_owned();
-        match sentinel
-            .send(Request::Command(&command), false, until)
-            .await
-        {
-            Ok(answer) => Claim::from_redis_value(answer)
-                .inspect_err(
-                    |error| tracing::warn!(%error, "a sentinel's answer is not understood"),
-                )
-                .ok(),
-            Err(failure) => {
-                tracing::debug!(error = %failure.error, "a sentinel gives no answer");
-                None
+        let [master, address] = ["MASTER", "GET-MASTER-ADDR-BY-NAME"].map(|what| {
+            let mut command = cmd("SENTINEL");
+            command.arg(what).arg(&self.service).to_owned()
+        });
+        let asked = tokio::try_join!(
+            sentinel.send(Request::Command(&master), false, until),
+            sentinel.send(Request::Command(&address), false, until),
+        );
+        let claim = match asked {
+            Ok((master, address)) => {
+                Claim::read(master, address).map_err(|error| error.to_string())
             }
-        }
+            Err(failure) => Err(failure.error.to_string()),
+        };
+        claim
+            .inspect_err(|error| {
+                tracing::debug!(error, "a sentinel does not say who is the primary")
+            })
+            .ok()
     }
 
     /// Hears of switches from one of them, and from another when that one is lost.

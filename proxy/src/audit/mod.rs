@@ -63,9 +63,6 @@ pub enum Error {
     /// Redis.
     #[error("redis cannot be read: {0}")]
     Redis(#[from] ::redis::RedisError),
-    /// The settings.
-    #[error(transparent)]
-    Config(#[from] crate::config::Error),
     /// Kafka.
     #[error("kafka cannot be read: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),

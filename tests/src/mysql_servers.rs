@@ -5,11 +5,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::data::{self, Home};
 use crate::mysql::{ADMINISTRATOR, Mysql, REPLICA, Role};
+
+/// How long a server may take to end that was filled anew.
+const FILLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A primary and those that follow it, each of which may become the primary.
 #[derive(Debug)]
@@ -109,15 +113,31 @@ impl MysqlServers {
         Ok(primary)
     }
 
-    /// Has deploy/mysql/rejoin take a server up again that was started again; what it says is answered.
+    /// Has deploy/mysql/rejoin take a server up again that was started again. Fails when it has what the primary has not.
     pub fn rejoin(&self, server: usize) -> Result<String> {
+        self.rejoin_with(server, None)
+    }
+
+    /// The same for whatever state the server is in: started if it does not run, and filled anew if it is refused, as
+    /// MySQL's primaries are that were killed under load.
+    pub fn bring_back(&self, server: usize) -> Result<()> {
+        let mysql = &self.servers[server];
+        mysql.start_again()?;
+        let Err(refused) = self.rejoin(server) else {
+            return Ok(());
+        };
+        ensure!(refused.to_string().contains("has what"), refused);
+        self.rejoin_with(server, Some("--fill"))?;
+        mysql.server()?.wait_for_end(FILLED_WITHIN)?;
+        mysql.start_again()?;
+        self.rejoin(server).map(drop)
+    }
+
+    fn rejoin_with(&self, server: usize, option: Option<&str>) -> Result<String> {
         let addresses = self.addresses()?;
-        let comes_back = addresses[server].clone();
-        let arguments = std::iter::once(comes_back.as_str());
-        self.run(
-            "rejoin",
-            arguments.chain(addresses.iter().map(String::as_str)),
-        )
+        let all = addresses.iter().map(String::as_str);
+        let named = std::iter::once(addresses[server].as_str()).chain(all);
+        self.run("rejoin", option.into_iter().chain(named))
     }
 
     /// Takes away what keeps acknowledged orders: the primary waits for no replica any more, and none receives anything.

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const BREATH: Duration = Duration::from_millis(50);
 /// A server that has not answered within this is taken for silent. One that hangs keeps its connections, so only this
 /// finds it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// A connection is made anew after this, since another server may stand behind the same address.
 const CONNECTION_AGE: Duration = Duration::from_secs(5);
 

@@ -40,6 +40,8 @@ pub struct StackOptions {
     pub mysql_replicas: usize,
     /// Whether Kafka is started. If not, its address is known all the same, and the test may start it later.
     pub kafka: bool,
+    /// How many brokers of its own Kafka has; one may be one that was given.
+    pub kafka_brokers: usize,
     /// A CSV file that is imported before the proxy opens.
     pub catalogue: Option<PathBuf>,
     /// Whether the payment sandbox tells the proxy of changed payments.
@@ -59,6 +61,7 @@ impl Default for StackOptions {
             replica: false,
             mysql_replicas: 0,
             kafka: true,
+            kafka_brokers: 1,
             catalogue: Some(data::checkout().join("deploy/catalogue.csv")),
             webhooks: false,
             environment: Vec::new(),
@@ -113,7 +116,10 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, side by side where nothing depends on the other, migrates and imports.
     pub fn start(options: StackOptions) -> Result<Stack> {
-        let kafka = Kafka::reserve(None)?;
+        let kafka = match options.kafka_brokers {
+            1 => Kafka::reserve(None)?,
+            brokers => Kafka::reserve_cluster(brokers)?,
+        };
         // On a server that is shared with others, this stack gets names of its own.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let suffix = format!(

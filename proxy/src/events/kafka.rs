@@ -79,6 +79,7 @@ fn client(config: &Kafka) -> ClientConfig {
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", "holdfast")
         .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.timeout.ms", "3000")
         .set("socket.keepalive.enable", "true");
     client
 }

@@ -155,11 +155,8 @@ impl Kafka {
     /// yet: it is asked again until it is neither.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = client_config(&self.brokers).create()?;
-        let topic = match self.private.len() {
-            0 | 1 => NewTopic::new(name, partitions, TopicReplication::Fixed(1)),
-            brokers => NewTopic::new(name, partitions, TopicReplication::Fixed(brokers as i32))
-                .set("min.insync.replicas", "2"),
-        };
+        // As many replicas as the brokers' own configuration says.
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let mut refusal = None;
         let created = wait::until(
             format_args!("Kafka to create the topic {name}"),

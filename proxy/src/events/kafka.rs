@@ -16,6 +16,9 @@ use crate::config::Kafka;
 
 /// A message that Kafka has not acknowledged after so long is given up; its row is sent again.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(4);
+/// A broker that has not answered after so long is left, and who leads in its place is looked up. A
+/// broker that hangs refuses nothing: librdkafka would wait a minute.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A producer for the outbox: idempotent, and every in-sync replica must acknowledge.
 pub fn outbox_producer(config: &Kafka) -> Result<FutureProducer, KafkaError> {
@@ -79,7 +82,7 @@ fn client(config: &Kafka) -> ClientConfig {
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", "holdfast")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.timeout.ms", "3000")
+        .set("socket.timeout.ms", ANSWER_TIMEOUT.as_millis().to_string())
         .set("socket.keepalive.enable", "true");
     client
 }

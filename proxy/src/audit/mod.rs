@@ -19,6 +19,7 @@ mod never_lose_a_sale;
 mod never_oversell;
 mod never_strand_stock;
 mod primary;
+mod reach;
 mod redis;
 mod report;
 mod rest;

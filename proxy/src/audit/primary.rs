@@ -30,7 +30,7 @@ pub async fn connect(config: &config::Redis) -> Result<MultiplexedConnection, Er
             let client = by_sentinels(&url, service, &to_sentinels, certificates)?;
             client.build()?.async_get_client().await?
         }
-        RedisShape::Standalone | RedisShape::Cluster => named(&url, certificates)?,
+        _ => named(&url, certificates)?,
     };
     let connecting = client.get_multiplexed_async_connection_with_config(&settings);
     Ok(connecting.await?)
@@ -111,7 +111,8 @@ fn by_sentinels(
     Ok(client)
 }
 
-fn addresses(url: &RedisUrl) -> Vec<ConnectionAddr> {
+/// The servers that the URL names.
+pub fn addresses(url: &RedisUrl) -> Vec<ConnectionAddr> {
     let addresses = url.servers.iter().map(|address| {
         let (host, port) = (address.host.clone(), address.port);
         match url.tls {

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Pipeline, cmd, pipe};
+use redis::{Cmd, FromRedisValue, cmd};
 use uuid::Uuid;
 
 use super::Error;
 use super::evidence::orders::Hold;
 use super::evidence::stock::Ledger;
 use super::evidence::{Evidence, HoldId, LiveHold};
-use super::primary;
+use super::reach::{Place, Reach};
 use crate::config;
 
 /// Commands sent at once.
@@ -20,7 +19,7 @@ const PAGE: u32 = 10_000;
 
 /// A connection to Redis.
 pub struct Redis {
-    connection: MultiplexedConnection,
+    reach: Reach,
 }
 
 /// One element of `INV.HOLDS`: id, state, units, time.
@@ -29,8 +28,8 @@ type HoldRow = (Vec<u8>, String, i64, i64);
 impl Redis {
     /// Connects.
     pub async fn open(config: &config::Redis) -> Result<Self, Error> {
-        let connection = primary::connect(config).await?;
-        Ok(Self { connection })
+        let reach = Reach::open(config).await?;
+        Ok(Self { reach })
     }
 
     /// Adds the ledger and the live holds of every SKU that has a key, and of those in `skus`.
@@ -60,16 +59,20 @@ impl Redis {
     /// The SKUs that have a key; keys of further locations, `inv:{SKU}:leeds`, are not the shop's.
     async fn keys(&mut self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();
+        for place in self.reach.places().await? {
+            names.extend(self.keys_at(&place).await?);
+        }
+        Ok(names)
+    }
+
+    async fn keys_at(&mut self, place: &Place) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
         let mut cursor = 0_u64;
         loop {
-            let (next, keys): (u64, Vec<Vec<u8>>) = cmd("SCAN")
-                .arg(cursor)
-                .arg("MATCH")
-                .arg("inv:{*}")
-                .arg("COUNT")
-                .arg(BATCH)
-                .query_async(&mut self.connection)
-                .await?;
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg("inv:{*}");
+            scan.arg("COUNT").arg(BATCH);
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.reach.ask_at(place, scan).await?;
             names.extend(keys.iter().filter_map(|key| {
                 let name = std::str::from_utf8(key)
                     .ok()?
@@ -91,11 +94,9 @@ impl Redis {
     ) -> Result<Vec<Option<Ledger>>, Error> {
         let mut ledgers = Vec::with_capacity(names.len());
         for batch in names.chunks(BATCH) {
-            let mut asked = pipe();
-            for name in batch {
-                asked.cmd("INV.GET").arg(key(name.as_ref()));
-            }
-            let told: Vec<Option<HashMap<String, i64>>> = self.query(&asked).await?;
+            let asked = batch.iter().map(|name| about("INV.GET", name.as_ref()));
+            let told: Vec<Option<HashMap<String, i64>>> =
+                self.reach.ask_all(asked.collect()).await?;
             ledgers.extend(told.iter().map(|fields| fields.as_ref().map(ledger)));
         }
         Ok(ledgers)
@@ -109,14 +110,10 @@ impl Redis {
     ) -> Result<(), Error> {
         let mut cursor = "0".to_owned();
         loop {
-            let (next, page): (String, Vec<HoldRow>) = cmd("INV.HOLDS")
-                .arg(key(name))
-                .arg("CURSOR")
-                .arg(&cursor)
-                .arg("COUNT")
-                .arg(PAGE)
-                .query_async(&mut self.connection)
-                .await?;
+            let mut command = about("INV.HOLDS", name);
+            command.arg("CURSOR").arg(&cursor);
+            command.arg("COUNT").arg(PAGE);
+            let (next, page): (String, Vec<HoldRow>) = self.reach.ask(&command).await?;
             holds.extend(page.into_iter().map(|(id, state, units, _)| LiveHold {
                 sku,
                 id: HoldId::of(&id),
@@ -135,20 +132,18 @@ impl Redis {
     pub async fn holds(&mut self, asked: &[(&str, String)]) -> Result<Vec<Hold>, Error> {
         let mut holds = Vec::with_capacity(asked.len());
         for batch in asked.chunks(BATCH) {
-            let mut commands = pipe();
-            for (name, id) in batch {
-                commands.cmd("INV.HOLD").arg(key(name)).arg(id);
-            }
-            let told: Vec<Option<HashMap<String, redis::Value>>> = self.query(&commands).await?;
+            let commands = batch.iter().map(|(name, id)| {
+                let mut command = about("INV.HOLD", name);
+                command.arg(id);
+                command
+            });
+            let told: Vec<Option<HashMap<String, redis::Value>>> =
+                self.reach.ask_all(commands.collect()).await?;
             for fields in told {
                 holds.push(hold(fields)?);
             }
         }
         Ok(holds)
-    }
-
-    async fn query<T: FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, Error> {
-        Ok(commands.query_async(&mut self.connection).await?)
     }
 }
 
@@ -169,8 +164,8 @@ impl HoldId {
     }
 }
 
-fn key(name: &str) -> String {
-    format!("inv:{{{name}}}")
+fn about(command: &str, name: &str) -> Cmd {
+    cmd(command).arg(format!("inv:{{{name}}}")).to_owned()
 }
 
 fn ledger(fields: &HashMap<String, i64>) -> Ledger {

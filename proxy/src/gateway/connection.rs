@@ -49,6 +49,8 @@ struct State {
     opening: Option<Shared<BoxFuture<'static, Opened>>>,
     /// Attempts in a row that failed.
     failures: u32,
+    /// Why the last of them did.
+    problem: Option<RedisError>,
 }
 
 type Opened = Result<Arc<Link>, RedisError>;
@@ -115,7 +117,10 @@ impl Connection {
         let link = match timeout_at(deadline, self.link()).await {
             Ok(Ok(link)) => link,
             Ok(Err(error)) => return Err(self.not_reached(name, &error)),
-            Err(_) => return Err(self.not_reached(name, &timed_out())),
+            Err(_) => {
+                let problem = lock(&self.state).problem.clone();
+                return Err(self.not_reached(name, &problem.unwrap_or_else(timed_out)));
+            }
         };
         match timeout_at(deadline, exchange(link.connection.clone())).await {
             Ok(answered) => {
@@ -162,6 +167,7 @@ impl Connection {
                 Ok(_) => 0,
                 Err(_) => state.failures.saturating_add(1),
             };
+            state.problem = opened.as_ref().err().cloned();
             state.link = opened.as_ref().ok().cloned();
             if opened.is_err() {
                 target.trouble.notify_one();
@@ -234,4 +240,86 @@ fn timed_out() -> RedisError {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // Nothing in here panics while it holds the lock.
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::cmd;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::config::Credentials;
+    use crate::gateway::error::Error;
+
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    async fn answer(mut stream: TcpStream, answers: bool) {
+        let mut sent = [0; 1024];
+        while let Ok(1..) = stream.read(&mut sent).await {
+            // What a connection begins with is answered by any server.
+            let is_greeting = sent.windows(7).any(|word| word == b"SETINFO");
+            let answer: &[u8] = match (is_greeting, answers) {
+                (true, _) => b"+OK\r\n+OK\r\n",
+                (false, true) => b"+PONG\r\n",
+                (false, false) => b"",
+            };
+            if stream.write_all(answer).await.is_err() {
+                return;
+            }
+            sent.fill(0);
+        }
+    }
+
+    /// A server that never says anything more on the first connection, and answers on any other.
+    async fn half_silent() -> std::io::Result<Address> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        tokio::spawn(async move {
+            let mut answers = false;
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, answers));
+                answers = true;
+            }
+        });
+        let host = "127.0.0.1".into();
+        Ok(Address { host, port })
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stands_and_is_silent_is_given_up() {
+        let address = half_silent().await.expect("a server");
+        let access = Arc::new(Access::new(&Credentials::default(), 0, None));
+        let trouble = Arc::<Notify>::default();
+        let connection = Connection::new(address, access, PATIENCE, trouble.clone());
+        let ping = cmd("PING");
+        for _ in 0..UNANSWERED {
+            let deadline = Instant::now() + PATIENCE;
+            let failure = connection
+                .send(Request::Command(&ping), false, deadline)
+                .await;
+            let failure = failure.expect_err("silence");
+            assert!(
+                matches!(failure.error, Error::Unknown { .. }),
+                "{failure:?}"
+            );
+            // Whoever knows where else to look is told.
+            trouble.notified().await;
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let answer = connection
+            .send(Request::Command(&ping), false, deadline)
+            .await;
+        assert_eq!(
+            answer.expect("an answer"),
+            Value::SimpleString("PONG".into())
+        );
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        assert_eq!(pause(0), Duration::ZERO);
+        assert_eq!((pause(1), pause(2)), (SHORTEST_PAUSE, 2 * SHORTEST_PAUSE));
+        assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
+    }
 }

@@ -10,7 +10,7 @@ RETAIL ?= ../shared/data/online-retail.csv
 FAULTS ?= 52
 
 .DEFAULT_GOAL := help
-.PHONY: help install build up demo status down test test-faults test-matrix test-sanitizer test-contract simulate lint fuzz bench failover
+.PHONY: help install build up sentinel cluster demo status down test test-faults test-matrix test-sanitizer test-contract simulate lint fuzz bench failover
 
 help: ## Show this list
 	@echo "Holdfast: a shop that stays honest under a rush"
@@ -26,13 +26,19 @@ build: install ## Build everything, optimised
 up: build ## Start the whole stack and watch the shop sell
 	@$(STACK) up
 
-demo: ## Watch the shop sell again
-	@$(STACK) demo
+sentinel: build ## The same on a primary of Redis with two replicas and three Sentinels
+	@$(STACK) up --shape sentinel
+
+cluster: build ## The same on a Redis Cluster of three primaries with a replica each
+	@$(STACK) up --shape cluster
+
+demo: ## Watch the shop sell again (SHAPE=sentinel or cluster for that of make sentinel or make cluster)
+	@$(STACK) demo $(if $(SHAPE),--shape $(SHAPE))
 
 status: ## Tell what runs, and where
 	@$(STACK) status
 
-down: ## Stop the stack; its data stays
+down: ## Stop whatever of it runs; its data stays
 	@if [ -x $(STACK) ]; then $(STACK) down; else echo "nothing runs: the stack was never built"; fi
 
 test: build lint fuzz ## Check formatting, lints and docs, fuzz for a minute, and run every test

@@ -4,6 +4,7 @@
 //! data/                     or $HOLDFAST_DATA; ignored by git
 //!   cache/                  Kafka's jars, kept between runs
 //!   stack/<server>/         the stack of `make up`, kept until it is removed by hand
+//!   stack-<shape>/<server>/ those of `make sentinel` and `make cluster`, likewise
 //!   tests/<test>-<pid>/     one folder a test process, removed when the same test starts again
 //! ```
 
@@ -36,6 +37,9 @@ pub struct Home {
     pub lifetime: Lifetime,
 }
 
+/// Where the server of a name lives.
+pub type Homes<'a> = &'a (dyn Fn(&str) -> Result<Home> + Sync);
+
 impl Home {
     /// A fresh folder for a server of this test process; a number is added so that two of one name can be had.
     pub fn for_test(name: &str) -> Result<Home> {
@@ -52,9 +56,9 @@ impl Home {
         wanted.map_or_else(|| Home::for_test(name), |home| Ok(home.clone()))
     }
 
-    /// The lasting folder of a server of the stack that `make up` starts.
-    pub fn detached(name: &str) -> Result<Home> {
-        Home::create(stack_folder().join(name), Lifetime::Detached)
+    /// The lasting folder of a server of the stack in that folder, as `make up` starts it.
+    pub fn detached(stack: &Path, name: &str) -> Result<Home> {
+        Home::create(stack.join(name), Lifetime::Detached)
     }
 
     fn create(folder: PathBuf, lifetime: Lifetime) -> Result<Home> {
@@ -142,11 +146,6 @@ pub fn root() -> PathBuf {
         Some(folder) => PathBuf::from(folder),
         None => checkout().join("data"),
     }
-}
-
-/// The folder of the stack that `make up` starts.
-pub fn stack_folder() -> PathBuf {
-    root().join("stack")
 }
 
 /// The folder of what is fetched once and kept.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::cluster::RedisCluster;
-use crate::data::Home;
+use crate::data::{Home, Homes};
 use crate::redis::{self, Redis, RedisOptions};
 use crate::sentinel::RedisUnderSentinel;
 use crate::users::Users;
@@ -19,7 +20,8 @@ const MOVES_SLOTS_WHOLE: &str = "~* &* +@write -@dangerous +psync +replconf +res
      +inv.apply +inv.restore +session.apply +cluster|syncslots";
 
 /// In which shape Redis comes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// One server, which asks nobody for a password.
     #[default]
@@ -48,16 +50,12 @@ impl RedisServers {
             Shape::Standalone => Ok(RedisServers::Standalone(Arc::new(Redis::start(
                 options.clone(),
             )?))),
-            _ => RedisServers::start_in(Home::for_test, shape, options),
+            _ => RedisServers::start_in(&Home::for_test, shape, options),
         }
     }
 
     /// Starts servers in the homes of their names.
-    pub fn start_in(
-        home: fn(&str) -> Result<Home>,
-        shape: Shape,
-        options: &RedisOptions,
-    ) -> Result<RedisServers> {
+    pub fn start_in(home: Homes<'_>, shape: Shape, options: &RedisOptions) -> Result<RedisServers> {
         Ok(match shape {
             Shape::Standalone => {
                 let options = RedisOptions {
@@ -93,6 +91,15 @@ impl RedisServers {
             RedisServers::Standalone(redis) => Ok(redis.url().to_owned()),
             RedisServers::Sentinel(servers) => servers.url(role),
             RedisServers::Cluster(cluster) => cluster.url(role),
+        }
+    }
+
+    /// Every server, primaries and replicas alike.
+    pub fn all(&self) -> Box<dyn Iterator<Item = &Arc<Redis>> + '_> {
+        match self {
+            RedisServers::Standalone(redis) => Box::new(std::iter::once(redis)),
+            RedisServers::Sentinel(servers) => Box::new(servers.servers().iter()),
+            RedisServers::Cluster(cluster) => Box::new(cluster.nodes()),
         }
     }
 

@@ -21,7 +21,7 @@ impl Installation {
     fn stack(&self, command: &str, jars: &Path) -> Result<Output> {
         let mut stack = Command::new(env!("CARGO_BIN_EXE_holdfast-stack"));
         stack
-            .arg(command)
+            .args(command.split(' '))
             .env("HOLDFAST_DATA", &self.data)
             .env("HOLDFAST_KAFKA_JARS", jars);
         stack.env("HOLDFAST_HTTP_PORT", self.http_port.to_string());
@@ -39,10 +39,18 @@ impl Installation {
 
     /// What a successful `up` prints.
     fn up(&self, jars: &Path) -> Result<String> {
-        let output = self.stack("up", jars)?;
+        self.sells("up", jars)
+    }
+
+    /// What a command prints that shows the shop selling.
+    fn sells(&self, command: &str, jars: &Path) -> Result<String> {
+        let output = self.stack(command, jars)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "up failed: {printed}{complaint}");
+        ensure!(
+            output.status.success(),
+            "{command} failed: {printed}{complaint}"
+        );
         ensure!(
             printed.contains("9 sold, 1 refused"),
             "the rush is not shown: {printed}"
@@ -117,4 +125,55 @@ fn it_comes_up_whatever_is_missing_and_goes_down_without_a_trace() -> Result<()>
     let again = shop.stack("down", &jars)?;
     assert_eq!(String::from_utf8_lossy(&again.stdout), "nothing runs\n");
     Ok(())
+}
+
+/// Brings a shop of the shape up without Kafka, fails its Redis over as its user would, and takes it down.
+fn a_shape_comes_up_and_goes_on(shape: &str, servers: usize) -> Result<()> {
+    let shop = Installation {
+        data: Home::for_test("data")?.folder,
+        http_port: ports::free()?,
+        admin_port: ports::free()?,
+    };
+    let no_jars = shop.data.join("no-jars");
+    let folder = shop.data.join(format!("stack-{shape}"));
+    let up = format!("up --shape {shape}");
+    let first = shop.sells(&up, &no_jars)?;
+    ensure!(
+        first.contains(&format!("redis+{shape}://127.0.0.1:")),
+        "{first}"
+    );
+    let password = std::fs::read_to_string(folder.join("redis-users/proxy-password"))?;
+    ensure!(
+        !first.contains(password.trim()),
+        "a password is shown: {first}"
+    );
+    let status = shop.stack("status", &no_jars)?;
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    // Kafka does not run, and is said to be missing.
+    ensure!(
+        !status.status.success() && said.contains("kafka      does not run"),
+        "{said}"
+    );
+    assert_eq!(said.matches(" runs as process ").count(), servers, "{said}");
+
+    // The first primary dies, and comes back as a replica of the one that has replaced it.
+    let redis = || Process::find(&folder.join("redis-1"));
+    redis().expect("it ran").kill()?;
+    shop.sells(&up, &no_jars)?;
+    ensure!(redis().is_some());
+    shop.sells(&format!("demo --shape {shape}"), &no_jars)?;
+    ensure!(shop.stack("down", &no_jars)?.status.success());
+    let again = shop.stack("down", &no_jars)?;
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "nothing runs\n");
+    Ok(())
+}
+
+#[test]
+fn it_comes_up_under_sentinel() -> Result<()> {
+    a_shape_comes_up_and_goes_on("sentinel", 9)
+}
+
+#[test]
+fn it_comes_up_on_a_cluster() -> Result<()> {
+    a_shape_comes_up_and_goes_on("cluster", 9)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::data::Home;
+use crate::data::{Home, Homes};
 use crate::ports;
 use crate::process::Process;
 use crate::redis::{Redis, RedisOptions};
@@ -37,12 +37,12 @@ impl RedisCluster {
         replicas: usize,
         options: &RedisOptions,
     ) -> Result<RedisCluster> {
-        RedisCluster::start_in(Home::for_test, primaries, replicas, options)
+        RedisCluster::start_in(&Home::for_test, primaries, replicas, options)
     }
 
     /// The same in the homes of these names, where a cluster that has run before goes on as it was.
     pub fn start_in(
-        home: fn(&str) -> Result<Home>,
+        home: Homes<'_>,
         primaries: usize,
         replicas: usize,
         options: &RedisOptions,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::cut::Wire;
-use crate::data::{Home, Lifetime};
+use crate::data::{Home, Homes, Lifetime};
 use crate::ports;
 use crate::process::Process;
 use crate::redis::{Redis, RedisOptions};
@@ -42,14 +42,11 @@ impl RedisUnderSentinel {
     /// Starts those of a test and waits until all is well. Each is started as `options` say, from redis-conf/ and
     /// sentinel/, with users.
     pub fn start(options: &RedisOptions) -> Result<RedisUnderSentinel> {
-        RedisUnderSentinel::start_in(Home::for_test, options)
+        RedisUnderSentinel::start_in(&Home::for_test, options)
     }
 
     /// The same in the homes of these names, where what has run before goes on with the roles that it had.
-    pub fn start_in(
-        home: fn(&str) -> Result<Home>,
-        options: &RedisOptions,
-    ) -> Result<RedisUnderSentinel> {
+    pub fn start_in(home: Homes<'_>, options: &RedisOptions) -> Result<RedisUnderSentinel> {
         let users = Users::of(&home("redis-users")?)?;
         let mut servers = Vec::new();
         let mut wires = Vec::new();

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use crate::place::Place;
 use crate::status::{Addresses, relative};
 
 /// Prints `export NAME='value'` lines.
-pub fn run() -> Result<()> {
-    let addresses = Addresses::read()?;
+pub fn run(place: Place) -> Result<()> {
+    let addresses = Addresses::read(place)?;
     let variables = [
         ("API", addresses.api),
         ("ADMIN", addresses.admin),

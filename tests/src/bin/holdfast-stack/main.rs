@@ -3,6 +3,7 @@
 mod demo;
 mod down;
 mod env;
+mod place;
 mod status;
 mod up;
 
@@ -10,6 +11,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use holdfast_tests::kafka;
+
+use place::Place;
+use status::Addresses;
 
 /// Runs Holdfast's whole stack on this machine: Redis with the module, MariaDB, Kafka, a payment sandbox and the proxy.
 ///
@@ -27,14 +31,14 @@ enum Command {
     Fetch,
     /// Start what does not run yet, and show the shop selling.
     Up(up::Options),
-    /// Stop everything; the data stays.
+    /// Stop everything, in whatever shape; the data stays.
     Down,
     /// Tell what runs, and where.
     Status,
     /// Show the shop selling again.
-    Demo,
+    Demo(Place),
     /// Print the addresses as shell variables: eval "$(holdfast-stack env)".
-    Env,
+    Env(Place),
 }
 
 fn main() -> ExitCode {
@@ -43,8 +47,8 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Down => down::run(),
         Command::Status => status::run(),
-        Command::Env => env::run(),
-        Command::Demo => status::Addresses::read().and_then(|addresses| demo::run(&addresses)),
+        Command::Env(place) => env::run(place),
+        Command::Demo(place) => Addresses::read(place).and_then(|addresses| demo::run(&addresses)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,10 +12,12 @@ use holdfast_tests::mysql::Mysql;
 use holdfast_tests::payment::{Payment, PaymentOptions};
 use holdfast_tests::ports;
 use holdfast_tests::proxy::{Proxy, ProxyOptions};
-use holdfast_tests::redis::{Redis, RedisOptions};
+use holdfast_tests::redis::RedisOptions;
+use holdfast_tests::shape::{RedisServers, Shape};
 use holdfast_tests::stack::{PARTITIONS, TOPIC, webhook_url};
 
 use crate::demo;
+use crate::place::Place;
 use crate::status::Addresses;
 
 const DATABASE: &str = "holdfast";
@@ -28,6 +30,8 @@ pub struct Options {
     /// The admin port (health); when it is taken, a free one is used instead.
     #[arg(long, env = "HOLDFAST_ADMIN_PORT", default_value_t = 9080)]
     admin_port: u16,
+    #[command(flatten)]
+    place: Place,
     /// Start the stack without showing anything.
     #[arg(long)]
     no_demo: bool,
@@ -37,16 +41,17 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     println!(
         "starting the stack; its data and logs are in {}",
-        shown(&data::stack_folder())
+        shown(&options.place.folder())
     );
-    let kafka = Kafka::reserve(Some(&Home::detached("kafka")?))?;
-    let proxy_home = Home::detached("proxy")?;
+    let place = options.place;
+    let kafka = Kafka::reserve(Some(&place.home("kafka")?))?;
+    let proxy_home = place.home("proxy")?;
     let http_port = choose_port(&proxy_home, "http", "the API", options.http_port)?;
     let (redis, mysql, payment, has_kafka) = thread::scope(|scope| {
-        let redis = scope.spawn(start_redis);
-        let mysql = scope.spawn(start_mysql);
+        let redis = scope.spawn(|| start_redis(place));
+        let mysql = scope.spawn(|| start_mysql(place));
         let broker = scope.spawn(|| start_kafka(&kafka));
-        let payment = start_payment(http_port);
+        let payment = start_payment(place, http_port);
         (
             join(redis),
             join(mysql),
@@ -60,7 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
         home: Some(proxy_home),
         http_port: Some(http_port),
         admin_port: Some(admin_port),
-        redis_url: redis.url().to_owned(),
+        redis_url: redis.url()?,
         mysql_url: mysql.url(DATABASE),
         kafka_brokers: kafka.brokers().to_owned(),
         payment_url: payment.url(),
@@ -69,7 +74,14 @@ pub fn run(options: &Options) -> Result<()> {
         ..ProxyOptions::default()
     })?;
 
-    let addresses = Addresses::of(&proxy, &redis, &mysql.url(DATABASE), &kafka, has_kafka);
+    let addresses = Addresses::of(
+        place,
+        &proxy,
+        &redis,
+        &mysql.url(DATABASE),
+        &kafka,
+        has_kafka,
+    )?;
     addresses.write()?;
     if !options.no_demo {
         demo::run(&addresses)?;
@@ -78,27 +90,35 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn start_redis() -> Result<Redis> {
-    let options = RedisOptions {
-        home: Some(Home::detached("redis")?),
-        ..RedisOptions::default()
+fn start_redis(place: Place) -> Result<RedisServers> {
+    let what = match place.shape {
+        Shape::Standalone => "Redis with the module",
+        Shape::Sentinel => "a primary of Redis with two replicas and three Sentinels",
+        Shape::Cluster => "a cluster of three primaries of Redis with a replica each",
     };
-    announce("Redis with the module", || {
-        let redis = Redis::start(options)?;
-        if redis.runs_replaced_module() {
+    announce(what, || {
+        let home = |server: &str| place.home(server);
+        let servers = RedisServers::start_in(&home, place.shape, &RedisOptions::default())?;
+        for redis in servers.all().filter(|redis| redis.runs_replaced_module()) {
             println!("  the module was built anew: Redis is started again with it");
             redis.server()?.stop()?;
             redis.start_again()?;
         }
-        let address = redis
-            .port()
-            .map_or_else(|_| "given by HOLDFAST_REDIS_URL".to_owned(), on);
-        Ok((redis, address))
+        let ports: Vec<String> = servers
+            .all()
+            .map(|redis| {
+                redis
+                    .port()
+                    .map_or_else(|_| "given by HOLDFAST_REDIS_URL".to_owned(), on)
+            })
+            .collect();
+        let address = ports.join(" ");
+        Ok((servers, address))
     })
 }
 
-fn start_mysql() -> Result<Mysql> {
-    let home = Home::detached("mysql")?;
+fn start_mysql(place: Place) -> Result<Mysql> {
+    let home = place.home("mysql")?;
     announce("MariaDB", || {
         let mysql = Mysql::start(Some(&home))?;
         mysql.create_database(DATABASE)?;
@@ -129,9 +149,9 @@ fn start_kafka(kafka: &Kafka) -> bool {
     started.is_ok()
 }
 
-fn start_payment(http_port: u16) -> Result<Payment> {
+fn start_payment(place: Place, http_port: u16) -> Result<Payment> {
     let options = PaymentOptions {
-        home: Some(Home::detached("payment")?),
+        home: Some(place.home("payment")?),
         asks_for_key: true,
         webhook_url: Some(webhook_url(http_port)),
     };

@@ -8,9 +8,14 @@ use holdfast_tests::failover::kind::Kind;
 use holdfast_tests::failover::scenario::named;
 use holdfast_tests::failover::timeline::totals;
 use holdfast_tests::failover::{Bench, Ending};
+use tokio::sync::Mutex;
+
+/// One at a time: all at once would be more servers than a small machine has memory for.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Runs a scenario in a shop of its own, and holds its end against what clients know.
 async fn survives(scenario: &str) -> Result<Bench> {
+    let _alone = ALONE.lock().await;
     let scenario = named(scenario)?;
     let bench = Bench::open(scenario.shape).await?;
     let report = bench.run(scenario).await?;
@@ -41,4 +46,19 @@ async fn a_proxy_is_killed_and_an_order_that_was_never_sold_would_be_missed() ->
     };
     assert!(format!("{found:#}").contains(&made_up), "{found:#}");
     Ok(())
+}
+
+#[tokio::test]
+async fn the_primary_of_redis_under_sentinel_is_killed() -> Result<()> {
+    survives("sentinel-killed").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_primary_of_a_redis_cluster_is_killed() -> Result<()> {
+    survives("cluster-killed").await.map(drop)
+}
+
+#[tokio::test]
+async fn the_primary_of_mysql_is_killed_and_a_replica_promoted() -> Result<()> {
+    survives("mysql-primary-killed").await.map(drop)
 }

@@ -286,6 +286,26 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::data::checkout;
+
+    #[test]
+    fn the_page_names_tests_that_there_are() {
+        let page = std::fs::read_to_string(checkout().join("docs/failures.md")).unwrap();
+        let is_test = |word: &&str| {
+            let mut kinds = ["shop_", "stack_", "module_"].iter();
+            kinds.any(|kind| word.starts_with(kind))
+        };
+        let tests: BTreeSet<&str> = page.split('`').filter(is_test).collect();
+        assert!(tests.len() > 10, "{tests:?}");
+        for test in tests {
+            let path = checkout().join("tests/tests").join(test);
+            let is_there = path.is_dir() || path.with_extension("rs").exists();
+            assert!(
+                is_there,
+                "docs/failures.md names {test}, which there is not"
+            );
+        }
+    }
 
     #[test]
     fn each_has_a_name_of_its_own_a_fault_and_what_mends_it() {
@@ -299,6 +319,11 @@ mod tests {
                 "{}: {times:?}",
                 scenario.name
             );
+        }
+        let page = std::fs::read_to_string(checkout().join("docs/failures.md")).unwrap();
+        for scenario in SCENARIOS {
+            let name = format!("`{}`", scenario.name);
+            assert!(page.contains(&name), "docs/failures.md lacks {name}");
         }
         let unknown = named("earthquake").unwrap_err().to_string();
         assert!(unknown.contains("proxy-killed, proxy-drained"), "{unknown}");

@@ -119,6 +119,15 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "kafka-leader-killed",
+        shape: Shape::KafkaBrokers,
+        title: "Of three Kafka brokers, one that leads is killed",
+        steps: &[
+            step(0, "killed", |site| site.kafka_leader()?.kill()),
+            step(6_000, "started again", |site| site.stack.kafka.start()),
+        ],
+    },
+    Scenario {
         name: "payment-stopped",
         shape: Shape::Single,
         title: "The payment provider hangs for four seconds",

@@ -14,6 +14,7 @@ use crate::mysql_servers::MysqlServers;
 use crate::probe;
 use crate::proxy::Proxy;
 use crate::redis::Redis;
+use crate::server::Server;
 use crate::shape;
 use crate::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use crate::wait;
@@ -32,6 +33,8 @@ pub enum Shape {
     Sentinel,
     /// Redis as a cluster of three primaries with a replica each.
     Cluster,
+    /// Kafka of three brokers.
+    KafkaBrokers,
     /// HAProxy before the two proxies.
     Haproxy,
     /// nginx before the two proxies.
@@ -72,6 +75,10 @@ impl Site {
             Shape::Single | Shape::Haproxy | Shape::Nginx => options,
             Shape::MysqlServers => StackOptions {
                 mysql_replicas: 2,
+                ..options
+            },
+            Shape::KafkaBrokers => StackOptions {
+                kafka_brokers: 3,
                 ..options
             },
             Shape::Sentinel => StackOptions {
@@ -144,6 +151,13 @@ impl Site {
         servers.rejoin(down).map(drop)
     }
 
+    /// The broker that leads the first partition of the events.
+    pub fn kafka_leader(&self) -> Result<&Server> {
+        let kafka = &self.stack.kafka;
+        let leader = kafka.leader(self.stack.topic(), 0)?;
+        kafka.broker(leader.context("no broker leads")?)
+    }
+
     /// Waits until every server is where it belongs and every proxy sells.
     pub fn wait_until_whole(&self) -> Result<()> {
         if let Ok(sentinel) = self.stack.sentinel() {
@@ -151,6 +165,15 @@ impl Site {
         }
         if let Ok(cluster) = self.stack.cluster() {
             cluster.wait_until_well()?;
+        }
+        if self.stack.kafka.count() > 1 {
+            wait::until("the brokers to be in sync", WHOLE_WITHIN, || {
+                Ok(self
+                    .stack
+                    .kafka
+                    .is_in_sync(self.stack.topic())?
+                    .then_some(()))
+            })?;
         }
         let ports = [self.stack.proxy.admin_port(), self.second.admin_port()];
         wait::until("both proxies to be ready", WHOLE_WITHIN, || {

@@ -136,8 +136,10 @@ impl Gateway {
     /// done, until `deadline`. What may have been done is never sent again.
     async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Value, Error> {
         let mut redirections = 0;
+        // What is sent too late for an answer would make something unknown of what was not done.
+        let last_at = deadline.checked_sub(self.deadline / 4).unwrap_or(deadline);
         loop {
-            let is_last = Instant::now() + PAUSE >= deadline;
+            let is_last = Instant::now() >= last_at;
             let Some(shard) = self.shape.shard_of(&request) else {
                 if is_last {
                     return Err(Error::not_done(
@@ -157,7 +159,7 @@ impl Gateway {
                 None => Err(Failure::not_reached(&request.name(), "no primary is known")),
             };
             let advice = attempted.as_ref().err().map(|failure| &failure.advice);
-            let is_last = Instant::now() + PAUSE >= deadline;
+            let is_last = Instant::now() >= last_at;
             match (advice, &primary) {
                 (Some(Advice::Moved(to)), Some(asked)) if !is_last => {
                     redirections += 1;

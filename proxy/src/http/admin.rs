@@ -1,6 +1,7 @@
 //! The admin port: is the process alive, can it serve, and what has it counted?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -10,7 +11,11 @@ use serde_json::{Value, json};
 use super::{Answer, Body, Kind, Problem, in_memory};
 use crate::app::App;
 use crate::config::WithoutRedis;
+use crate::store::{self, Store};
 use crate::telemetry::metrics;
+
+/// How long MySQL may take to answer /readyz.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Answers one request on the admin port.
 pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Response<Body> {
@@ -35,17 +40,17 @@ async fn dispatch(app: &App, request: &Request<Incoming>) -> Answer {
     }
 }
 
-/// Ready when MySQL answers, and Redis does or has once, or is not needed to sell: all proxies share one Redis, so while it is
+/// Ready when MySQL and Redis answer or have once, or Redis is not needed to sell: all proxies share them, so while one is
 /// away a balancer that takes them out for it would only take the rest of the shop away as well.
 /// Kafka is not asked: events wait.
 async fn ready(app: &App) -> Answer {
-    let (redis, mysql) = tokio::join!(app.gateway.is_ready(), app.store.is_ready());
+    let (redis, mysql) = tokio::join!(app.gateway.is_ready(), is_ready(&app.store));
     let does_without = redis.is_ok()
         || app.gateway.has_answered()
         || app.config.orders.without_redis == WithoutRedis::Database;
-    let is_ready = mysql.is_ok() && does_without && !app.draining.is_cancelled();
+    let is_ready = app.store.has_been_ready() && does_without && !app.draining.is_cancelled();
     let (status, word) = match is_ready {
-        true if app.gateway.sells() && redis.is_ok() => (StatusCode::OK, "ready"),
+        true if app.gateway.sells() && redis.is_ok() && mysql.is_ok() => (StatusCode::OK, "ready"),
         true => (StatusCode::OK, "degraded"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
@@ -56,6 +61,12 @@ async fn ready(app: &App) -> Answer {
         "draining": app.draining.is_cancelled(),
     });
     super::json(status, &document)
+}
+
+/// Who asks waits less than a second, whatever a database that hangs takes.
+async fn is_ready(store: &Store) -> Result<(), store::Error> {
+    let asked = tokio::time::timeout(PATIENCE, store.is_ready()).await;
+    asked.unwrap_or(Err(store::Error::Unanswered))
 }
 
 fn metrics(app: &App) -> Answer {

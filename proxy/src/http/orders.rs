@@ -160,12 +160,14 @@ pub async fn list(call: Call) -> HttpAnswer {
 
 /// `GET /v1/orders/{order_id}`
 pub async fn get(call: Call) -> HttpAnswer {
-    json(StatusCode::OK, &own_order(&call).await?)
+    let order = call.app.store.order_to_show(call.id("order_id")?).await;
+    json(StatusCode::OK, &own(&call, order?).await?)
 }
 
 /// `GET /v1/orders/{order_id}/events`
 pub async fn events(call: Call) -> HttpAnswer {
-    let order = own_order(&call).await?;
+    let order = call.app.store.order_to_show(call.id("order_id")?).await;
+    let order = own(&call, order?).await?;
     let history = call.app.store.order_history(order.id).await?;
     let events = history.into_iter().map(Step::for_its_shopper).collect();
     json(StatusCode::OK, &OrderEvents { events })
@@ -207,9 +209,13 @@ pub(super) async fn call_off(
 
 /// The order in the path, if it is the asker's own.
 async fn own_order(call: &Call) -> Result<Order, Problem> {
+    let order = call.app.store.order(call.id("order_id")?).await?;
+    own(call, order).await
+}
+
+async fn own(call: &Call, order: Option<Order>) -> Result<Order, Problem> {
     let owner = call.identity().await?.owner;
-    let id = call.id("order_id")?;
-    let order = call.app.store.order(id).await?;
+    let id: Uuid = call.id("order_id")?;
     // Somebody else's order is as unknown as none, so that ids cannot be tried out.
     order
         .filter(|order| order.user_id == owner)

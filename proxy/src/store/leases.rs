@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::order_rows::COLUMNS;
+use super::order_rows::{COLUMNS, each_with_lines};
 use super::orders::COMMITTED;
 use super::{Error, Store};
 use crate::orders::{Order, Status};
@@ -67,7 +67,10 @@ impl Store {
         lease.push(")").build().execute(&mut *transaction).await?;
         transaction.commit().await?;
         let mut orders: HashMap<Uuid, Result<Order, Error>> =
-            self.each_with_lines(&rows).await?.into_iter().collect();
+            each_with_lines(&self.primary.pool().await?, &rows)
+                .await?
+                .into_iter()
+                .collect();
         rows.iter()
             .map(|row| {
                 let id = row.try_get("id")?;

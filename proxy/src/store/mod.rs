@@ -29,6 +29,7 @@ pub use reads::Freshness;
 pub use reconciliation::ReconcileLock;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
@@ -111,6 +112,7 @@ pub struct Store {
     reads: Reads,
     outbox_wake: Arc<Notify>,
     committers: Committers,
+    has_been_ready: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -141,6 +143,7 @@ impl Store {
             reads,
             outbox_wake,
             committers,
+            has_been_ready: Arc::default(),
         })
     }
 
@@ -165,7 +168,10 @@ impl Store {
                 .fetch_one(&self.primary.pool().await?)
                 .await;
         match applied {
-            Ok(applied) if applied >= newest => Ok(()),
+            Ok(applied) if applied >= newest => {
+                self.has_been_ready.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(_) => Err(Error::NotMigrated),
             // 1146: no such table.
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42S02") => {
@@ -173,5 +179,10 @@ impl Store {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether [`Store::is_ready`] has ever said so.
+    pub fn has_been_ready(&self) -> bool {
+        self.has_been_ready.load(Ordering::Relaxed)
     }
 }

@@ -5,19 +5,20 @@ use sqlx::{MySql, QueryBuilder, Row, Transaction};
 use uuid::Uuid;
 
 use super::order_rows::unreadable;
-use super::{Error, Store};
+use super::{Error, Freshness, Store};
 use crate::orders::{Actor, Author, Status, Step};
 
 impl Store {
-    /// What became of an order, step by step; empty for none.
+    /// What became of an order, step by step; empty for none. While the primary is away a replica shows what it has.
     pub async fn order_history(&self, order: Uuid) -> Result<Vec<Step>, Error> {
-        let rows = sqlx::query(
-            "SELECT version, status, reason, actor, actor_id, note, at FROM order_history \
-             WHERE order_id = ? ORDER BY version",
-        )
-        .bind(order)
-        .fetch_all(&self.primary.pool().await?)
-        .await?;
+        let read = async |pool| {
+            let steps = sqlx::query(
+                "SELECT version, status, reason, actor, actor_id, note, at FROM order_history \
+                 WHERE order_id = ? ORDER BY version",
+            );
+            Ok::<_, Error>(steps.bind(order).fetch_all(&pool).await?)
+        };
+        let rows = self.read(Freshness::NewestThereIs, read).await?;
         let steps = rows.iter().map(|row| {
             let (status, actor): (String, String) = (row.try_get("status")?, row.try_get("actor")?);
             Ok(Step {

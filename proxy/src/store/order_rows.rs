@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use sqlx::mysql::MySqlRow;
-use sqlx::{QueryBuilder, Row};
+use sqlx::{MySqlPool, QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::{Error, Store};
+use super::{Error, Freshness, Store};
 use crate::orders::{Order, OrderLine, Status};
 
 /// The order that an idempotency key belongs to.
@@ -36,15 +36,25 @@ pub(super) const COLUMNS: &str = "o.id, o.user_id, o.status, CAST(o.total * 100 
                        o.currency, o.reason, o.from_cart, o.created_at";
 
 impl Store {
-    /// One order.
+    /// One order, to decide by.
     pub async fn order(&self, id: Uuid) -> Result<Option<Order>, Error> {
-        let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id = "));
-        let rows = query
-            .push_bind(id)
-            .build()
-            .fetch_all(&self.primary.pool().await?)
-            .await?;
-        Ok(self.with_lines(&rows).await?.pop())
+        order(self.primary.pool().await?, id).await
+    }
+
+    /// One order, to be shown. While the primary is away a replica shows what it has, and of an order that it does not
+    /// know nothing is said.
+    ///
+    /// # Errors
+    /// When no server that answers can know.
+    pub async fn order_to_show(&self, id: Uuid) -> Result<Option<Order>, Error> {
+        let found = self.read(Freshness::NewestThereIs, async |pool| {
+            let order = order(pool, id).await?;
+            order.ok_or(Error::Database(sqlx::Error::RowNotFound))
+        });
+        match found.await {
+            Err(Error::Database(sqlx::Error::RowNotFound)) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     /// What the tables say of an order beyond the order itself.
@@ -110,50 +120,56 @@ impl Store {
                 .await?;
         Ok(removed.rows_affected())
     }
+}
 
-    pub(super) async fn with_lines(&self, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
-        let orders = self.each_with_lines(rows).await?;
-        orders.into_iter().map(|(_, order)| order).collect()
-    }
+async fn order(pool: MySqlPool, id: Uuid) -> Result<Option<Order>, Error> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o WHERE o.id = "));
+    let rows = query.push_bind(id).build().fetch_all(&pool).await?;
+    Ok(with_lines(&pool, &rows).await?.pop())
+}
 
-    /// The orders of these rows with their lines; what cannot be read spoils no other.
-    pub(super) async fn each_with_lines(
-        &self,
-        rows: &[MySqlRow],
-    ) -> Result<Vec<(Uuid, Result<Order, Error>)>, Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut query = QueryBuilder::new(
-            "SELECT order_id, sku, quantity, CAST(price * 100 AS SIGNED) AS price_minor \
-             FROM order_lines WHERE order_id IN (",
-        );
-        let mut ids = query.separated(", ");
-        for row in rows {
-            ids.push_bind(row.try_get::<Uuid, _>("id")?);
-        }
-        query.push(") ORDER BY order_id, sku");
-        let mut lines: HashMap<Uuid, Result<Vec<OrderLine>, sqlx::Error>> = HashMap::new();
-        for row in query.build().fetch_all(&self.primary.pool().await?).await? {
-            let lines = lines
-                .entry(row.try_get("order_id")?)
-                .or_insert(Ok(Vec::new()));
-            match (lines.as_mut(), read_line(&row)) {
-                (Ok(lines), Ok(line)) => lines.push(line),
-                (Ok(_), Err(error)) => *lines = Err(error),
-                (Err(_), _) => {}
-            }
-        }
-        let orders = rows.iter().map(|row| {
-            let id = row.try_get("id")?;
-            let order = lines
-                .remove(&id)
-                .unwrap_or(Ok(Vec::new()))
-                .and_then(|lines| read_order(row).map(|order| Order { lines, ..order }));
-            Ok((id, order.map_err(Error::from)))
-        });
-        orders.collect()
+pub(super) async fn with_lines(pool: &MySqlPool, rows: &[MySqlRow]) -> Result<Vec<Order>, Error> {
+    let orders = each_with_lines(pool, rows).await?;
+    orders.into_iter().map(|(_, order)| order).collect()
+}
+
+/// The orders of these rows with their lines; what cannot be read spoils no other.
+pub(super) async fn each_with_lines(
+    pool: &MySqlPool,
+    rows: &[MySqlRow],
+) -> Result<Vec<(Uuid, Result<Order, Error>)>, Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
+    let mut query = QueryBuilder::new(
+        "SELECT order_id, sku, quantity, CAST(price * 100 AS SIGNED) AS price_minor \
+         FROM order_lines WHERE order_id IN (",
+    );
+    let mut ids = query.separated(", ");
+    for row in rows {
+        ids.push_bind(row.try_get::<Uuid, _>("id")?);
+    }
+    query.push(") ORDER BY order_id, sku");
+    let mut lines: HashMap<Uuid, Result<Vec<OrderLine>, sqlx::Error>> = HashMap::new();
+    for row in query.build().fetch_all(pool).await? {
+        let lines = lines
+            .entry(row.try_get("order_id")?)
+            .or_insert(Ok(Vec::new()));
+        match (lines.as_mut(), read_line(&row)) {
+            (Ok(lines), Ok(line)) => lines.push(line),
+            (Ok(_), Err(error)) => *lines = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+    let orders = rows.iter().map(|row| {
+        let id = row.try_get("id")?;
+        let order = lines
+            .remove(&id)
+            .unwrap_or(Ok(Vec::new()))
+            .and_then(|lines| read_order(row).map(|order| Order { lines, ..order }));
+        Ok((id, order.map_err(Error::from)))
+    });
+    orders.collect()
 }
 
 fn read_order(row: &MySqlRow) -> Result<Order, sqlx::Error> {

@@ -1,11 +1,11 @@
 //! Table `orders`: finding those of a buyer, of a product, of a time.
 
-use sqlx::{MySql, QueryBuilder};
+use sqlx::{MySql, MySqlPool, QueryBuilder};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::order_rows::COLUMNS;
-use super::{Error, Store};
+use super::order_rows::{COLUMNS, with_lines};
+use super::{Error, Freshness, Store};
 use crate::catalogue::Sku;
 use crate::orders::{Order, Status};
 
@@ -31,28 +31,34 @@ pub struct OrderSearch {
 }
 
 impl Store {
-    /// The newest orders that are looked for, at most `limit`, and whether there are more.
+    /// The newest orders that are looked for, at most `limit`, and whether there are more. While the primary is away a
+    /// replica shows what it has.
     pub async fn find_orders(
         &self,
         search: &OrderSearch,
         limit: u32,
     ) -> Result<(Vec<Order>, bool), Error> {
-        let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o"));
-        if let Some(sku) = &search.sku {
-            query.push(" JOIN order_lines l ON l.order_id = o.id AND l.sku = ");
-            query.push_bind(sku.as_str().to_owned());
-        }
-        query.push(" WHERE TRUE");
-        push_conditions(&mut query, search);
-        // One more than asked for tells whether there are more.
-        query.push(" ORDER BY o.id DESC LIMIT ");
-        query.push_bind(u64::from(limit) + 1);
-        let rows = query.build().fetch_all(&self.primary.pool().await?).await?;
-        let mut orders = self.with_lines(&rows).await?;
+        let find = async |pool: MySqlPool| find(&pool, search, limit).await;
+        let mut orders = self.read(Freshness::NewestThereIs, find).await?;
         let more = orders.len() > limit as usize;
         orders.truncate(limit as usize);
         Ok((orders, more))
     }
+}
+
+/// One more than asked for tells whether there are more.
+async fn find(pool: &MySqlPool, search: &OrderSearch, limit: u32) -> Result<Vec<Order>, Error> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM orders o"));
+    if let Some(sku) = &search.sku {
+        query.push(" JOIN order_lines l ON l.order_id = o.id AND l.sku = ");
+        query.push_bind(sku.as_str().to_owned());
+    }
+    query.push(" WHERE TRUE");
+    push_conditions(&mut query, search);
+    query.push(" ORDER BY o.id DESC LIMIT ");
+    query.push_bind(u64::from(limit) + 1);
+    let rows = query.build().fetch_all(pool).await?;
+    with_lines(pool, &rows).await
 }
 
 fn push_conditions(query: &mut QueryBuilder<MySql>, search: &OrderSearch) {

@@ -74,7 +74,7 @@ impl Store {
             }
             query.push(" ORDER BY sku LIMIT ").push_bind(limit);
             let entries = query.build_query_as::<Entry>().fetch_all(&pool).await?;
-            Ok(entries.into_iter().map(|entry| entry.product).collect())
+            Ok::<_, sqlx::Error>(entries.into_iter().map(|entry| entry.product).collect())
         })
         .await
     }

@@ -7,7 +7,7 @@ use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::order_rows::COLUMNS;
+use super::order_rows::{COLUMNS, with_lines};
 use super::{Error, Store};
 use crate::orders::{Order, OrderLine};
 
@@ -67,7 +67,7 @@ impl Store {
             .build()
             .fetch_all(&self.primary.pool().await?)
             .await?;
-        self.with_lines(&rows).await
+        with_lines(&self.primary.pool().await?, &rows).await
     }
 
     /// Has recovery take up at once what it has put off while Redis was away: orders that are decided

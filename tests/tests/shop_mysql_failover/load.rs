@@ -38,7 +38,7 @@ struct Sale {
 #[derive(Default)]
 struct Known {
     sales: Mutex<Vec<Sale>>,
-    /// Looks at the catalogue that did not show it.
+    /// Looks at the catalogue, or at an order, that did not show it.
     blind: Mutex<Vec<String>>,
     is_over: AtomicBool,
 }
@@ -68,7 +68,12 @@ impl Load {
             for _ in 0..BUYERS {
                 shoppers.push(tokio::spawn(buy(known.clone(), guest.clone(), at)));
             }
-            shoppers.push(tokio::spawn(look(known.clone(), guest)));
+            let order = guest.buy(SKU, 1, GOOD_CARD).await?;
+            let paths = vec![
+                "/v1/products".to_owned(),
+                format!("/v1/orders/{}", order.id()?),
+            ];
+            shoppers.push(tokio::spawn(look(known.clone(), guest, paths)));
         }
         Ok(Load {
             known,
@@ -102,7 +107,7 @@ impl Load {
         .await
     }
 
-    /// Ends it. Fails when anybody was not shown the catalogue, or not told what became of an order.
+    /// Ends it. Fails when anybody was not shown the catalogue or an order, or not told what became of an order.
     pub async fn end(self) -> Result<Outcome> {
         self.known.is_over.store(true, Ordering::Relaxed);
         for shopper in self.shoppers {
@@ -172,16 +177,19 @@ fn is_decided(reply: &Reply) -> bool {
     replayed.is_some_and(|value| value == "true") && reply.status != 202
 }
 
-async fn look(known: Arc<Known>, shopper: Shopper) -> Result<()> {
-    while !known.is_over.load(Ordering::Relaxed) {
-        let seen = match timeout(ANSWER_WITHIN, shopper.get("/v1/products")).await {
+async fn look(known: Arc<Known>, shopper: Shopper, paths: Vec<String>) -> Result<()> {
+    for path in paths.iter().cycle() {
+        if known.is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let seen = match timeout(ANSWER_WITHIN, shopper.get(path)).await {
             Ok(Ok(reply)) if reply.status == 200 => shown(&reply),
             Ok(Ok(reply)) => Err(anyhow::anyhow!("{} {}", reply.status, reply.body)),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(anyhow::anyhow!("no answer")),
         };
         if let Err(error) = seen {
-            lock(&known.blind).push(format!("{error:#}"));
+            lock(&known.blind).push(format!("{path}: {error:#}"));
         }
         sleep(PAUSE).await;
     }
@@ -189,6 +197,9 @@ async fn look(known: Arc<Known>, shopper: Shopper) -> Result<()> {
 }
 
 fn shown(reply: &Reply) -> Result<()> {
+    if reply.id().is_ok() {
+        return Ok(());
+    }
     let products = reply.body["products"].as_array().context("no products")?;
     if !products.iter().any(|product| product["sku"] == SKU) {
         bail!("{SKU} is not among them: {}", reply.body);

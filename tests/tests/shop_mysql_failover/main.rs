@@ -1,5 +1,5 @@
 //! Primaries of MySQL that are killed, hang, wake up and are exchanged, under load at two proxies: no order that was
-//! acknowledged is lost, nobody writes to two primaries, and the catalogue is shown all the while.
+//! acknowledged is lost, nobody writes to two primaries, and the catalogue and orders are shown all the while.
 
 mod load;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use holdfast_tests::faults::rest::audit;
 use holdfast_tests::mysql::Mysql;
 use holdfast_tests::mysql_servers::MysqlServers;
+use holdfast_tests::probe;
 use holdfast_tests::shop::{GOOD_CARD, Shop};
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use nix::sys::signal::Signal;
@@ -57,6 +58,13 @@ async fn no_acknowledged_order_is_lost_with_any_primary() -> Result<()> {
     let old = servers(&stack)?.primary().clone();
     old.server()?.kill()?;
     let killed = Instant::now();
+    for proxy in [&stack.proxy, &second] {
+        let ready = probe::http_status(proxy.admin_port(), "/readyz");
+        ensure!(
+            ready == Some(200),
+            "a balancer would take all proxies out: {ready:?}"
+        );
+    }
     administer(&stack, MysqlServers::promote).await?;
     let promoted = Instant::now();
     let back = load.sells(promoted).await?;

@@ -31,8 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub enum Freshness {
     /// As old as `mysql.replica_max_lag_ms` allows.
     MayLag,
-    /// Whatever was committed before is seen.
+    /// Whatever was committed before is seen, or there is no answer.
     Newest,
+    /// Whatever was committed before is seen; while the primary is away, what a replica has.
+    NewestThereIs,
 }
 
 /// The servers that reads go to. Cheap to clone.
@@ -98,13 +100,14 @@ impl Store {
     }
 
     /// What `query` reads on the server that is to answer it.
-    pub(super) async fn read<T, F>(
+    pub(super) async fn read<T, F, E>(
         &self,
         freshness: Freshness,
         query: impl Fn(MySqlPool) -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, sqlx::Error>>,
+        F: Future<Output = Result<T, E>>,
+        Error: From<E>,
     {
         let reads = &self.reads;
         let primary = async { Ok(query(reads.primary.pool().await?).await?) };
@@ -113,9 +116,11 @@ impl Store {
             return primary.await;
         }
         let (serving, late): (Vec<_>, Vec<_>) = reads.replicas.iter().partition(|it| it.serves());
-        for replica in serving {
-            if let Ok(answer) = reads.read_replica(replica, &query).await {
-                return Ok(answer);
+        if freshness == Freshness::MayLag {
+            for replica in &serving {
+                if let Ok(answer) = reads.read_replica(replica, &query).await {
+                    return Ok(answer);
+                }
             }
         }
         let failed = match in_time(primary).await {
@@ -123,9 +128,11 @@ impl Store {
                 reads.metrics.reading.read_from(Pool::Primary);
                 return Ok(answer);
             }
+            Err(error @ Error::Database(sqlx::Error::RowNotFound)) => return Err(error),
             Err(error) => error,
         };
-        for replica in late {
+        let first = serving.into_iter().filter(|it| it.serves());
+        for replica in first.chain(late) {
             if let Ok(answer) = reads.read_replica(replica, &query).await {
                 return Ok(answer);
             }
@@ -135,17 +142,19 @@ impl Store {
 }
 
 impl Reads {
-    async fn read_replica<T, F>(
+    async fn read_replica<T, F, E>(
         &self,
         replica: &Replica,
         query: impl Fn(MySqlPool) -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, sqlx::Error>>,
+        F: Future<Output = Result<T, E>>,
+        Error: From<E>,
     {
         let answer = in_time(async { Ok(query(replica.pool.clone()).await?) }).await;
         match &answer {
             Ok(_) => self.metrics.reading.read_from(Pool::Replica),
+            Err(Error::Database(sqlx::Error::RowNotFound)) => {}
             Err(error) => replica.give_up(error),
         }
         answer

@@ -19,8 +19,10 @@ pub struct ProxyOptions {
     pub http_port: Option<u16>,
     /// The admin port; a free one when absent.
     pub admin_port: Option<u16>,
-    /// `redis://…`
+    /// `redis://…`, `redis+sentinel://…` or `redis+cluster://…`
     pub redis_url: String,
+    /// The file with the password that the Sentinels ask for.
+    pub sentinel_password_file: Option<PathBuf>,
     /// `mysql://…/database`
     pub mysql_url: String,
     /// `host:port`; nobody needs to listen there.
@@ -192,12 +194,16 @@ fn configuration(options: &ProxyOptions, home: &Home, http_port: u16, admin_port
          drain_notice_ms = 0\n\n\
          [admin]\nlisten = \"127.0.0.1:{admin_port}\"\n\n\
          [auth]\noperator_token_file = {}\n\n\
-         [redis]\nurl = {}\n\n\
+         [redis]\nurl = {}\n{}\n\
          [mysql]\nurl = {}\n\n\
          [kafka]\nbrokers = {}\n{}\n\
          [payment]\nurl = {}\n{}{}",
         quoted(path_text(&token_file)),
         quoted(&options.redis_url),
+        file_setting(
+            "sentinel_password_file",
+            options.sentinel_password_file.as_deref()
+        ),
         quoted(&options.mysql_url),
         quoted(&options.kafka_brokers),
         topic.unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Redis in each of the shapes that a shop can stand on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -91,6 +92,14 @@ impl RedisServers {
             RedisServers::Standalone(redis) => Ok(redis.url().to_owned()),
             RedisServers::Sentinel(servers) => servers.url(role),
             RedisServers::Cluster(cluster) => cluster.url(role),
+        }
+    }
+
+    /// The file with the password that the Sentinels ask for, where there are any.
+    pub fn sentinel_password_file(&self) -> Option<PathBuf> {
+        match self {
+            RedisServers::Sentinel(servers) => Some(servers.users().sentinels_password_file()),
+            _ => None,
         }
     }
 

@@ -182,6 +182,7 @@ impl Stack {
                 true => redis_servers.first()?.admit_proxy()?,
                 false => redis_servers.url()?,
             },
+            sentinel_password_file: redis_servers.sentinel_password_file(),
             mysql_url,
             kafka_brokers: kafka.brokers().to_owned(),
             kafka_topic: Some(topic.clone()),

@@ -1,10 +1,13 @@
 //! The users of private Redis servers: those of redis-conf/users.acl, each with a password that was made for them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::data::{self, Home};
+
+const SENTINELS: &str = "sentinels-password";
 
 /// Tests look into servers and empty them, and do that as the operator, whom redis-conf/users.acl spares such slips.
 const SLIPS: &str = "+flushall +flushdb +keys +debug";
@@ -13,6 +16,8 @@ const SLIPS: &str = "+flushall +flushdb +keys +debug";
 #[derive(Debug, Clone)]
 pub struct Users {
     passwords: BTreeMap<String, String>,
+    /// What the Sentinels ask for, and its file.
+    sentinels: (String, PathBuf),
     /// Roles and what they may besides.
     further: Vec<(String, String)>,
 }
@@ -31,6 +36,7 @@ impl Users {
         });
         Ok(Users {
             passwords: passwords.collect::<Result<_>>()?,
+            sentinels: (home.secret(SENTINELS)?, home.path(SENTINELS)),
             further: vec![("operator".to_owned(), SLIPS.to_owned())],
         })
     }
@@ -39,6 +45,16 @@ impl Users {
     pub fn password(&self, role: &str) -> Result<&str> {
         let password = self.passwords.get(role);
         Ok(password.with_context(|| format!("users.acl has no user '{role}'"))?)
+    }
+
+    /// The password that the Sentinels ask of everybody.
+    pub fn sentinels_password(&self) -> &str {
+        &self.sentinels.0
+    }
+
+    /// The file with that password.
+    pub fn sentinels_password_file(&self) -> PathBuf {
+        self.sentinels.1.clone()
     }
 
     /// `role:password@`, for a URL.

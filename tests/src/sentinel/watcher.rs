@@ -21,6 +21,7 @@ const CONFIGURATION: &str = "sentinel.conf";
 pub struct Sentinel {
     server: Server,
     port: u16,
+    password: String,
     /// What its file says until it writes into it itself.
     configuration: String,
 }
@@ -46,6 +47,7 @@ impl Sentinel {
         let sentinel = Sentinel {
             server,
             port,
+            password: users.sentinels_password().to_owned(),
             configuration,
         };
         sentinel.start_again()?;
@@ -55,6 +57,11 @@ impl Sentinel {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// `redis://:<password>@127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
     /// The server itself: its folder, its pid, and to stop, kill or signal it.
@@ -103,7 +110,7 @@ impl Sentinel {
 
     fn connection(&self) -> Result<redis::Connection> {
         let patience = Duration::from_secs(1);
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
+        let client = redis::Client::open(self.url())?;
         let connection = client.get_connection_with_timeout(patience)?;
         connection.set_read_timeout(Some(patience))?;
         Ok(connection)
@@ -120,19 +127,34 @@ impl Sentinel {
     }
 }
 
-/// The project's file, with the address and the password that an operator puts there.
+/// The project's file, with the address and the passwords that an operator puts there.
 fn configuration(primary: u16, users: &Users) -> Result<String> {
     let path = data::checkout().join("sentinel/sentinel.conf");
-    let text = std::fs::read_to_string(&path)
+    let mut text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let monitor = format!("sentinel monitor {SERVICE} 127.0.0.1 ");
-    ensure!(
-        text.contains(&monitor),
-        "sentinel.conf monitors no {SERVICE}"
-    );
-    let password = users.password("sentinel")?;
-    Ok(format!(
-        "{}\nsentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} {password}\n",
-        text.replace(&format!("{monitor}6379 "), &format!("{monitor}{primary} "))
-    ))
+    let (sentinel, all) = (users.password("sentinel")?, users.sentinels_password());
+    let user = format!("sentinel auth-user {SERVICE} sentinel\n");
+    let password = format!("sentinel auth-pass {SERVICE} ");
+    let changes = [
+        (format!("{monitor}6379 "), format!("{monitor}{primary} ")),
+        (format!("#{user}"), user),
+        (
+            format!("#{password}<password of the user sentinel>"),
+            format!("{password}{sentinel}"),
+        ),
+        (
+            "#requirepass <password>".to_owned(),
+            format!("requirepass {all}"),
+        ),
+        (
+            "#sentinel sentinel-pass <password>".to_owned(),
+            format!("sentinel sentinel-pass {all}"),
+        ),
+    ];
+    for (from, to) in &changes {
+        ensure!(text.contains(from), "sentinel.conf has no {from}");
+        text = text.replace(from, to);
+    }
+    Ok(text)
 }

@@ -101,7 +101,9 @@ impl Addresses {
         let Some(sentinel) = self.sentinel_port() else {
             return Ok(None);
         };
-        let sentinel = redis::Client::open(format!("redis://127.0.0.1:{sentinel}"))?;
+        let password = fs::read_to_string(self.secret("sentinels-password"))?;
+        let url = format!("redis://:{}@127.0.0.1:{sentinel}", password.trim());
+        let sentinel = redis::Client::open(url)?;
         let (_, port): (String, String) = redis::cmd("SENTINEL")
             .arg("get-master-addr-by-name")
             .arg(SERVICE)
@@ -140,25 +142,32 @@ impl Addresses {
         );
         println!("  logs     {}/<server>/log", relative(&place.folder()));
         println!("\nTry:\n");
-        println!("  {} INV.GET 'inv:{{TEA-CADDY}}'", self.redis_cli(place));
+        println!("  {} INV.GET 'inv:{{TEA-CADDY}}'", self.redis_cli());
         println!("  curl -s {}/v1/products/TEA-CADDY", self.api);
         println!("  {holdfast} --config {config} events tail --from-beginning");
         if let Some(port) = self.sentinel_port() {
+            let password = relative(&self.secret("sentinels-password"));
+            println!("  export REDISCLI_AUTH=$(cat {password})");
             println!("  sentinel/watch {port}");
             println!("  redis-cli -p {port} SENTINEL FAILOVER {SERVICE}");
         }
     }
 
+    /// A file with a password of Redis.
+    fn secret(&self, name: &str) -> PathBuf {
+        Place { shape: self.shape }
+            .folder()
+            .join("redis-users")
+            .join(name)
+    }
+
     /// How redis-cli reaches the first server of Redis, with no password in it.
-    fn redis_cli(&self, place: Place) -> String {
+    fn redis_cli(&self) -> String {
         let first = self.redis_servers.first();
         let port = first.and_then(|url| url.rsplit(':').next());
         let port = port.unwrap_or_default();
-        let password = place.folder().join("redis-users/operator-password");
-        let login = format!(
-            "REDISCLI_AUTH=$(cat {}) redis-cli --user operator",
-            relative(&password)
-        );
+        let password = relative(&self.secret("operator-password"));
+        let login = format!("REDISCLI_AUTH=$(cat {password}) redis-cli --user operator");
         match self.shape {
             Shape::Standalone => format!("redis-cli -p {port}"),
             Shape::Sentinel => format!("{login} -p {port}"),

@@ -66,6 +66,7 @@ pub fn run(options: &Options) -> Result<()> {
         http_port: Some(http_port),
         admin_port: Some(admin_port),
         redis_url: redis.url()?,
+        sentinel_password_file: redis.sentinel_password_file(),
         mysql_url: mysql.url(DATABASE),
         kafka_brokers: kafka.brokers().to_owned(),
         payment_url: payment.url(),

@@ -27,7 +27,7 @@ fn gateway(url: &str) -> Result<Gateway> {
 }
 
 async fn write(gateway: &Gateway) -> Result<(), Error> {
-    gateway.is_writable().await
+    gateway.is_writable_at(&gateway.shards()[0]).await
 }
 
 async fn read(gateway: &Gateway) -> Result<(), Error> {

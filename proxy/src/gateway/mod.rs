@@ -29,6 +29,7 @@ pub mod updates;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::time::{Instant, sleep};
 
@@ -140,7 +141,7 @@ impl Gateway {
         let last_at = deadline.checked_sub(self.deadline / 4).unwrap_or(deadline);
         loop {
             let is_last = Instant::now() >= last_at;
-            let Some(shard) = self.shape.shard_of(&request) else {
+            let Some(shard) = self.shape.shard_of(request.key()) else {
                 if is_last {
                     return Err(Error::not_done(
                         &request.name(),
@@ -210,18 +211,39 @@ impl Gateway {
         matches!(*self.shape, Shape::Cluster(_))
     }
 
-    /// Fails unless the servers answer and have the module.
+    /// Fails unless every server that answers for keys does, and has the module.
     pub async fn is_ready(&self) -> Result<(), Error> {
-        self.call::<Value>(redis::cmd("INV.GET").arg("inv:{readiness}"))
+        let shards = self.shards();
+        if shards.is_empty() {
+            return self.answers_for("readiness").await;
+        }
+        let ready = shards.iter().map(|shard| self.is_ready_at(shard));
+        join_all(ready).await.into_iter().collect()
+    }
+
+    /// Fails unless the server that answers for this shard does, and has the module.
+    pub async fn is_ready_at(&self, shard: &Arc<Shard>) -> Result<(), Error> {
+        let tag = self.tag_at(shard, "readiness")?;
+        self.answers_for(&tag).await
+    }
+
+    async fn answers_for(&self, tag: &str) -> Result<(), Error> {
+        let key = format!("inv:{{{tag}}}");
+        self.call::<Value>(redis::cmd("INV.GET").arg(key))
             .await
             .map(drop)
     }
 
-    /// Fails unless what is written would be taken, and writes nothing.
-    pub async fn is_writable(&self) -> Result<(), Error> {
-        self.call::<i64>(redis::cmd("DEL").arg("hold:{readiness}"))
-            .await
-            .map(drop)
+    /// Fails unless what is written to this shard would be taken, and writes nothing.
+    pub async fn is_writable_at(&self, shard: &Arc<Shard>) -> Result<(), Error> {
+        let key = format!("hold:{{{}}}", self.tag_at(shard, "readiness")?);
+        self.call::<i64>(redis::cmd("DEL").arg(key)).await.map(drop)
+    }
+
+    /// A hash tag whose keys the shard answers for.
+    fn tag_at(&self, shard: &Arc<Shard>, name: &str) -> Result<String, Error> {
+        let tag = self.shape.tag_at(shard, name);
+        tag.ok_or_else(|| Error::not_done("INV.GET", "the shard answers for nothing any more"))
     }
 
     /// The server's `maxmemory-policy`.

@@ -11,10 +11,13 @@ use crate::catalogue::Sku;
 
 /// Holds to a page.
 const PAGE: usize = 10_000;
-/// A key that says by its count whether all stock is there (1) or being made anew (0), and by its
-/// absence that it is lost. It is named like a further place of a SKU, and SKUs are upper case, so
-/// that it is nobody's stock.
-const MARKER: &str = "inv:{rebuilt}:marker";
+/// The tag of a key that says by its count whether all stock of a shard is there (1) or being made
+/// anew (0), and by its absence that it is lost.
+const MARKER: &str = "rebuilt";
+
+/// The markers of the shards whose stock is being made anew, and what they were begun with.
+#[derive(Debug)]
+pub struct Begun(Vec<(String, i64)>);
 
 /// One line of `INV.HOLDS`. Holds are for orders, but anybody may hold under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,24 +117,46 @@ impl Gateway {
         Ok(outcomes.first().is_some_and(|made| made.word == Word::Ok))
     }
 
-    /// True when this Redis has not lost its stock since [`Gateway::end_rebuilding`].
+    /// True when no shard that can be asked has lost its stock since [`Gateway::end_rebuilding`].
     pub async fn is_rebuilt(&self) -> Result<bool, Error> {
-        let marker: Option<Stock> = self.call(cmd("INV.GET").arg(MARKER)).await?;
-        Ok(marker.is_some_and(|marker| marker.on_hand == 1))
+        Ok(self.lost_markers().await?.is_empty())
     }
 
-    /// Notes that somebody begins to make all stock anew, and answers what
-    /// [`Gateway::end_rebuilding`] needs.
-    pub async fn begin_rebuilding(&self) -> Result<i64, Error> {
-        let begun: Outcome = self.call(cmd("INV.SET").arg(MARKER).arg(0)).await?;
-        Ok(begun.seq)
+    /// Notes that somebody begins to make all stock anew that is lost.
+    pub async fn begin_rebuilding(&self) -> Result<Begun, Error> {
+        let mut begun = Vec::new();
+        for marker in self.lost_markers().await? {
+            let outcome: Outcome = self.call(cmd("INV.SET").arg(&marker).arg(0)).await?;
+            begun.push((marker, outcome.seq));
+        }
+        Ok(Begun(begun))
     }
 
     /// Notes that all stock is there, unless it was lost again since it was begun.
-    pub async fn end_rebuilding(&self, begun: i64) -> Result<(), Error> {
-        let mut command = cmd("INV.SET");
-        command.arg(MARKER).arg(1).arg("IF").arg(begun);
-        self.call::<Outcome>(&command).await.map(drop)
+    pub async fn end_rebuilding(&self, begun: &Begun) -> Result<(), Error> {
+        for (marker, seq) in &begun.0 {
+            let mut command = cmd("INV.SET");
+            command.arg(marker).arg(1).arg("IF").arg(*seq);
+            self.call::<Outcome>(&command).await?;
+        }
+        Ok(())
+    }
+
+    /// The markers of shards that are not away and do not say that all is there.
+    async fn lost_markers(&self) -> Result<Vec<String>, Error> {
+        let shards = self.shards().into_iter();
+        let there = shards.filter(|shard| !self.is_guarded || !shard.standing().is_away());
+        let markers = there.filter_map(|shard| self.shape.tag_at(&shard, MARKER));
+        // Like a further place of a SKU, and SKUs are upper case, so that it is nobody's stock.
+        let markers = markers.map(|tag| format!("inv:{{{tag}}}:marker"));
+        let mut lost = Vec::new();
+        for marker in markers {
+            let found: Option<Stock> = self.call(cmd("INV.GET").arg(&marker)).await?;
+            if found.is_none_or(|found| found.on_hand != 1) {
+                lost.push(marker);
+            }
+        }
+        Ok(lost)
     }
 
     /// Ends one hold as sold, or as given back.

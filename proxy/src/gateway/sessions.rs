@@ -168,7 +168,7 @@ impl Gateway {
     }
 }
 
-fn key(id: &str) -> String {
+pub(super) fn key(id: &str) -> String {
     format!("session:{id}")
 }
 

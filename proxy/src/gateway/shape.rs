@@ -7,7 +7,6 @@ use tokio::time::sleep;
 
 use super::cluster::Cluster;
 use super::redirect::Redirection;
-use super::request::Request;
 use super::sentinel::Sentinel;
 use super::server::{Server, Servers};
 use super::shard::Shard;
@@ -48,12 +47,12 @@ impl Shape {
         }
     }
 
-    /// Who answers for the key of a request; none as long as nobody is known.
-    pub(super) fn shard_of(&self, request: &Request<'_>) -> Option<Arc<Shard>> {
+    /// Who answers for a key, or any where there is none; none as long as nobody is known.
+    pub(super) fn shard_of(&self, key: Option<&[u8]>) -> Option<Arc<Shard>> {
         match self {
             Self::Standalone(shard) => Some(shard.clone()),
             Self::Sentinel(sentinel) => Some(sentinel.shard().clone()),
-            Self::Cluster(cluster) => cluster.shard_of(request.key()),
+            Self::Cluster(cluster) => cluster.shard_of(key),
         }
     }
 
@@ -63,6 +62,14 @@ impl Shape {
             Self::Standalone(shard) => vec![shard.clone()],
             Self::Sentinel(sentinel) => vec![sentinel.shard().clone()],
             Self::Cluster(cluster) => cluster.shards(),
+        }
+    }
+
+    /// A hash tag whose keys the shard answers for, named after `name`; none once it is no shard.
+    pub(super) fn tag_at(&self, shard: &Arc<Shard>, name: &str) -> Option<String> {
+        match self {
+            Self::Standalone(_) | Self::Sentinel(_) => Some(name.to_owned()),
+            Self::Cluster(cluster) => cluster.tag_at(shard, name),
         }
     }
 

@@ -5,14 +5,18 @@
 //! lost its last writes, and orders may have been taken without it. So nothing is sold by its counts
 //! before all of them have been compared with MySQL.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{Error, Gateway};
+use super::inventory::{self, Line};
+use super::shard::Shard;
+use super::{Error, Gateway, sessions};
 use crate::breaker::{Breaker, Limits, Outcome};
+use crate::catalogue::Sku;
 use crate::config::{self, Address, WithoutRedis};
 use crate::telemetry::{Metrics, Primaries};
 
@@ -176,14 +180,62 @@ impl Gateway {
         self.is_guarded && self.some(Standing::is_away)
     }
 
+    /// True while calls to every shard are refused at once.
+    pub fn is_away_everywhere(&self) -> bool {
+        let is_there = |standing: &Standing| !standing.is_away();
+        self.is_guarded && !self.shards().is_empty() && !self.some(is_there)
+    }
+
+    /// True while calls about this SKU are refused at once.
+    pub fn is_away_for(&self, sku: &Sku) -> bool {
+        self.is_guarded && self.has_standing(&inventory::key(sku), Standing::is_away)
+    }
+
+    /// True while calls about this session are refused at once.
+    pub fn is_away_for_session(&self, id: &str) -> bool {
+        self.is_guarded && self.has_standing(&sessions::key(id), Standing::is_away)
+    }
+
     /// True once Redis has answered.
     pub fn has_answered(&self) -> bool {
         self.is_guarded && self.some(|standing| standing.has_answered.load(Ordering::Relaxed))
     }
 
-    /// True while orders may be sold by what Redis counts.
+    /// True while orders of anything may be sold by what Redis counts.
     pub fn sells(&self) -> bool {
         !self.is_guarded || !self.some(|standing| !standing.sells())
+    }
+
+    /// True while orders of these lines may be.
+    pub fn sells_lines(&self, lines: &[Line<'_>]) -> bool {
+        let is_in_doubt = |standing: &Standing| !standing.sells();
+        let mut keys = lines.iter().map(|(sku, _)| inventory::key(sku));
+        !self.is_guarded || !keys.any(|key| self.has_standing(&key, is_in_doubt))
+    }
+
+    /// Whether the servers still are divided so that this is a shard.
+    pub fn is_shard(&self, shard: &Arc<Shard>) -> bool {
+        self.shards().iter().any(|known| Arc::ptr_eq(known, shard))
+    }
+
+    /// Whether this shard answers for a SKU.
+    pub fn has_sku(&self, shard: &Arc<Shard>, sku: &Sku) -> bool {
+        self.answers(shard, &inventory::key(sku))
+    }
+
+    /// Whether this shard answers for a session.
+    pub fn has_session(&self, shard: &Arc<Shard>, id: &str) -> bool {
+        self.answers(shard, &sessions::key(id))
+    }
+
+    fn answers(&self, shard: &Arc<Shard>, key: &str) -> bool {
+        let answers = self.shape.shard_of(Some(key.as_bytes()));
+        answers.is_some_and(|answers| Arc::ptr_eq(&answers, shard))
+    }
+
+    fn has_standing(&self, key: &str, is: impl Fn(&Standing) -> bool) -> bool {
+        let answers = self.shape.shard_of(Some(key.as_bytes()));
+        answers.is_some_and(|shard| is(shard.standing()))
     }
 
     fn some(&self, holds: impl Fn(&Standing) -> bool) -> bool {

@@ -66,7 +66,7 @@ impl Rebuilder {
         taking: Taking,
     ) -> Result<Reservation, gateway::Error> {
         let gateway = &self.servers.gateway;
-        if !gateway.sells() {
+        if !gateway.sells_lines(lines) {
             return Err(gateway::Error::Away);
         }
         match gateway.reserve_all(hold, lines, ttl_ms, taking).await {

@@ -14,6 +14,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Those that changed all the while, so that they could not be compared.
     pub moving: Vec<Sku>,
+    /// How many were passed over, because the Redis that has them is away.
+    pub away: u64,
 }
 
 /// What was wrong with one SKU.
@@ -67,7 +69,7 @@ impl Report {
     /// How many SKUs are wrong still, or could not be compared.
     pub fn left(&self) -> u64 {
         let wrong = self.findings.iter().filter(|finding| !finding.fixed);
-        (wrong.count() + self.moving.len()) as u64
+        (wrong.count() + self.moving.len()) as u64 + self.away
     }
 }
 

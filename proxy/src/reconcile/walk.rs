@@ -39,12 +39,30 @@ impl Walk {
     /// # Errors
     /// When a server is away. The same page is then the next one again.
     pub async fn next(&mut self, servers: &Servers, task: Task) -> Result<Option<Report>, Error> {
+        self.next_of(servers, task, |_| true).await
+    }
+
+    /// The same of those SKUs only that `concerns`.
+    ///
+    /// # Errors
+    /// As [`Walk::next`].
+    pub async fn next_of(
+        &mut self,
+        servers: &Servers,
+        task: Task,
+        concerns: impl Fn(&Sku) -> bool,
+    ) -> Result<Option<Report>, Error> {
         let page = async {
             let skus = servers.store.sku_page(self.after.as_ref(), PAGE).await?;
             let Some(last) = skus.last().cloned() else {
                 return Ok(None);
             };
-            Ok::<_, Error>(Some((last, reconcile(servers, skus, task).await?)))
+            let concerned = skus.into_iter().filter(&concerns);
+            let (away, skus): (Vec<Sku>, Vec<Sku>) =
+                concerned.partition(|sku| servers.gateway.is_away_for(sku));
+            let mut report = reconcile(servers, skus, task).await?;
+            report.away = away.len() as u64;
+            Ok::<_, Error>(Some((last, report)))
         };
         Ok(servers.store.answered(page).await?.map(|(last, report)| {
             self.after = Some(last);

@@ -46,7 +46,7 @@ impl Watch {
 
     async fn take_turns(&self) {
         loop {
-            while self.rebuilder.servers.gateway.is_away() {
+            while self.rebuilder.servers.gateway.is_away_everywhere() {
                 tokio::time::sleep(POLL).await;
             }
             match self.rebuilder.servers.store.lock_reconcile().await {
@@ -79,7 +79,11 @@ impl Watch {
     async fn rebuild(&self, lock: &mut ReconcileLock) -> Result<(), Error> {
         let begun = self.rebuilder.servers.gateway.begin_rebuilding().await?;
         if let Walked::ToTheEnd = self.walk(lock, Duration::ZERO).await? {
-            self.rebuilder.servers.gateway.end_rebuilding(begun).await?;
+            self.rebuilder
+                .servers
+                .gateway
+                .end_rebuilding(&begun)
+                .await?;
         }
         Ok(())
     }

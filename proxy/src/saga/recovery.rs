@@ -35,7 +35,7 @@ pub async fn run(runner: Arc<Runner>, stop: CancellationToken) {
                 tracing::warn!(%error, "recovery could not look for orders; it tries again");
             }
         }
-        if !runner.gateway.is_away() {
+        if !runner.gateway.is_away_everywhere() {
             let delivered = deliver_unacknowledged(&runner.store, &runner.gateway);
             chore("deliver changes of stock", delivered).await;
         }

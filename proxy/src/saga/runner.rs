@@ -115,7 +115,7 @@ impl Runner {
         if self.provider.is_left_alone() {
             return refused_at_once(Reason::PaymentFailed);
         }
-        let is_unheld = !self.gateway.sells();
+        let is_unheld = !self.gateway.sells_lines(&purchase.order.holds());
         if is_unheld && (purchase.is_held || self.without_redis == WithoutRedis::Refuse) {
             return refused_at_once(Reason::Unavailable);
         }

@@ -78,7 +78,7 @@ impl Sessions {
             if is_last {
                 return;
             }
-            if !self.gateway.is_away() {
+            if !self.gateway.is_away_everywhere() {
                 self.tell_of_late_ends().await;
             }
             if swept.elapsed() >= SWEEP {

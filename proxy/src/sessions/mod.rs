@@ -14,7 +14,7 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -178,7 +178,7 @@ impl Sessions {
             self.store.end_session_copy(session).await?;
         }
         match self.gateway.end_session(id).await {
-            Err(_) if self.gateway.is_away() => Ok(()),
+            Err(_) if self.gateway.is_away_for_session(id) => Ok(()),
             ended => Ok(ended?),
         }
     }
@@ -200,23 +200,36 @@ impl Sessions {
         Duration::from_millis(self.lifetimes.absolute_ms)
     }
 
-    /// Tells Redis, which was away for so long, of the sessions that ended meanwhile, and of those
-    /// whose end it may have lost.
+    /// Tells the Redis that has the sessions that `concerns`, and was away for so long, of those that
+    /// ended meanwhile, and of those whose end it may have lost.
     ///
     /// # Errors
     /// When a server is away; then Redis is not to be believed about sessions yet.
-    pub async fn tell_ended(&self, gateway: &Gateway, away: Duration) -> Result<(), Error> {
-        let ended = self.store.sessions_ended_within(away + LOST_WRITES).await?;
+    pub async fn tell_ended(
+        &self,
+        gateway: &Gateway,
+        away: Duration,
+        concerns: impl Fn(&str) -> bool,
+    ) -> Result<(), Error> {
+        let mut ended = self.store.sessions_ended_within(away + LOST_WRITES).await?;
+        ended.retain(|session| concerns(&session.to_string()));
         Ok(self.tell(gateway, &ended).await?)
     }
 
+    /// Who is away is told when it is back.
     async fn tell(&self, gateway: &Gateway, ended: &[Uuid]) -> Result<(), gateway::Error> {
         for some in ended.chunks(AT_ONCE) {
             let told = some.iter().map(|session| async move {
                 let id = session.to_string();
-                gateway.end_session(&id).await
+                match gateway.end_session(&id).await {
+                    Err(_) if gateway.is_away_for_session(&id) => Ok(()),
+                    told => told,
+                }
             });
-            try_join_all(told).await?;
+            join_all(told)
+                .await
+                .into_iter()
+                .collect::<Result<(), _>>()?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! The tests take turns on one stack; each leaves the cluster whole.
 
+mod failing;
 mod load;
 mod moving;
 mod orders;

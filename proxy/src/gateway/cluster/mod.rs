@@ -28,6 +28,9 @@ use super::standing::Guard;
 use crate::config::Address;
 use table::Table;
 
+/// Among so many tags there is one for each slot, as good as surely.
+const MOST_TAGS: u32 = 500_000;
+
 /// The nodes of a cluster, and what each slot's shard is.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -71,6 +74,20 @@ impl Cluster {
     /// All shards that are known.
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         self.table().shards().cloned().collect()
+    }
+
+    /// A hash tag whose keys the shard answers for, the first of `name-0`, `name-1`, …; none when it
+    /// answers for nothing.
+    pub(super) fn tag_at(&self, shard: &Arc<Shard>, name: &str) -> Option<String> {
+        let table = self.table();
+        if !table.shards().any(|known| Arc::ptr_eq(known, shard)) {
+            return None;
+        }
+        let mut tags = (0..MOST_TAGS).map(|number| format!("{name}-{number}"));
+        tags.find(|tag| {
+            let owner = table.shard_of(slot_of(tag.as_bytes()));
+            owner.is_some_and(|owner| Arc::ptr_eq(owner, shard))
+        })
     }
 
     /// Has it found out anew soon who serves what.

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use holdfast_tests::data::Home;
 use holdfast_tests::faults::rest;
+use holdfast_tests::shop::send;
+use holdfast_tests::wait;
 use nix::sys::signal::Signal;
 use sqlx::{Connection, MySqlConnection};
 
@@ -18,9 +20,12 @@ const STOCK: i64 = 100_000;
 /// Answers of each kind between one trouble and the next.
 const MEANWHILE: usize = 25;
 
+/// Longer than HAProxy takes to give a proxy up.
+const HEALTH_CHECKS: Duration = Duration::from_secs(4);
+
 /// Waits until the proxy sells: it was put back.
 async fn until_it_sells(proxy: &Proxy) -> Result<()> {
-    holdfast_tests::wait::until_async("the proxy to be asked again", PATIENCE, || async {
+    wait::until_async("the proxy to be asked again", PATIENCE, || async {
         let sold = proxy
             .metric("holdfast_sagas_total{ending=\"confirmed\"}")
             .await;
@@ -127,6 +132,41 @@ async fn a_proxy_may_be_killed_and_another_drained() -> Result<()> {
         .collect();
     assert!(wrongly.is_empty(), "{wrongly:#?}");
     nothing_is_bought_twice(&pair.stack, &fates).await
+}
+
+/// The database is every proxy's: to take them out for it would take away what goes on without.
+#[tokio::test]
+async fn reads_go_on_while_the_database_is_away() -> Result<()> {
+    let pair = PAIR.write().await;
+    if !pair.stack.mysql.is_private() {
+        return Ok(());
+    }
+    let balancer = pair.behind(Kind::Haproxy)?;
+    let client = balancer.client()?.build()?;
+    let read = async || {
+        let request = client.get(format!("{}/v1/products/SEEN", balancer.url()));
+        anyhow::Ok(send(request).await?.status)
+    };
+    // Either proxy has it by then, and Redis for both.
+    for _ in 0..4 {
+        assert_eq!(read().await?, 200);
+    }
+    pair.stack.mysql.server()?.kill()?;
+    let since = Instant::now();
+    let gone_on = wait::until_async("some health checks", PATIENCE, async || {
+        assert_eq!(read().await?, 200, "after {:?}", since.elapsed());
+        Ok((since.elapsed() > HEALTH_CHECKS).then_some(()))
+    });
+    let gone_on = gone_on.await;
+    let ready = reqwest::get(format!("{}/readyz", pair.stack.proxy.admin_url())).await?;
+    let (status, body) = (ready.status(), ready.text().await?);
+    pair.stack.mysql.start_again()?;
+    gone_on?;
+    assert!(
+        status == 200 && body.contains("degraded"),
+        "{status} {body}"
+    );
+    pair.shop().set_stock("SEEN", 30).await
 }
 
 /// How many requests there were, and how many failed.

@@ -27,11 +27,14 @@ tell() {
 
 ask() { echo "$2;" | tell "$1" "${3:-10}"; }
 
-is_mariadb() { [ "$(ask "$1" "SELECT VERSION() LIKE '%MariaDB%'")" = 1 ]; }
+# learn <server>: whether they are MariaDB or MySQL, all alike. Asked once: failing over waits for every question.
+kind=""
+learn() { [ -n "$kind" ] || kind=$(ask "$1" "SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'MySQL')"); }
+is_mariadb() { [ "$kind" = MariaDB ]; }
 
 # status <server> <MariaDB's name of a column> <MySQL's>: of what it follows; nothing if it follows nobody.
 status() {
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         with_names=--column-names ask "$1" 'SHOW SLAVE STATUS\G' | sed -n "s/^ *$2: *//p"
     else
         # A set of GTIDs may go on in the next lines.
@@ -45,7 +48,7 @@ term() { ask "$1" "SELECT term FROM \`$database\`.primary_term" 2>/dev/null || e
 
 # count <server>: how many transactions it has.
 count() {
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         ask "$1" 'SELECT @@GLOBAL.gtid_current_pos' | tr ',' '\n' | awk -F- '{ all += $3 } END { print all + 0 }'
     else
         ask "$1" "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')" | tr ',' '\n' |
@@ -55,14 +58,14 @@ count() {
 
 # stop_receiving <server>: so that it acknowledges nothing more to the primary that it has followed.
 stop_receiving() {
-    if is_mariadb "$1"; then ask "$1" 'STOP SLAVE IO_THREAD'; else ask "$1" 'STOP REPLICA IO_THREAD'; fi
+    if is_mariadb; then ask "$1" 'STOP SLAVE IO_THREAD'; else ask "$1" 'STOP REPLICA IO_THREAD'; fi
 }
 
 # apply_received <server>: waits, at most a minute, until it has done all that it has received.
 apply_received() {
     received=$(status "$1" Gtid_IO_Pos Retrieved_Gtid_Set)
     [ -n "$received" ] || return 0
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         waited=$(ask "$1" "SELECT MASTER_GTID_WAIT('$received', 60)" 65)
     else
         waited=$(ask "$1" "SELECT WAIT_FOR_EXECUTED_GTID_SET('$received', 60)" 65)
@@ -73,7 +76,7 @@ apply_received() {
 # surplus <server> <primary>: what it has and the primary has not. MariaDB's primary finds that out itself, by the last
 # transaction of who follows.
 surplus() {
-    is_mariadb "$1" && return 0
+    ! is_mariadb || return 0
     has=$(ask "$1" "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')")
     ask "$2" "SELECT REPLACE(GTID_SUBTRACT('$has', @@GLOBAL.gtid_executed), '\n', '')"
 }
@@ -81,7 +84,7 @@ surplus() {
 # follow <server> <primary>: has it follow from what it has.
 follow() {
     user=$(sed -n 1p "$replica_login") password=$(sed -n 2p "$replica_login")
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         tell "$1" <<END
 STOP SLAVE;
 SET GLOBAL rpl_semi_sync_master_enabled = OFF;
@@ -112,7 +115,7 @@ trouble() { status "$1" Last_IO_Error Last_IO_Error; status "$1" Last_SQL_Error 
 
 # forget_primary <server>: it follows nobody any more.
 forget_primary() {
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         ask "$1" 'STOP SLAVE; RESET SLAVE ALL'
     else
         ask "$1" 'STOP REPLICA; RESET REPLICA ALL'
@@ -121,7 +124,7 @@ forget_primary() {
 
 # wait_for_acknowledgements <server> <ON or OFF>: whether its commits wait until a replica has them.
 wait_for_acknowledgements() {
-    if is_mariadb "$1"; then
+    if is_mariadb; then
         ask "$1" "SET GLOBAL rpl_semi_sync_master_enabled = $2"
     else
         ask "$1" "SET GLOBAL rpl_semi_sync_source_enabled = $2"

@@ -103,6 +103,16 @@ async fn no_acknowledged_order_is_lost_with_any_primary() -> Result<()> {
         promoted - began
     );
 
+    // The one that was exchanged lives, and follows like the others.
+    for (at, server) in servers(&stack)?.all().iter().enumerate() {
+        let mut connection = MySqlConnection::connect(&server.url("holdfast")).await?;
+        let takes_writes = !is_read_only(&mut connection).await?;
+        ensure!(
+            takes_writes == (at == former),
+            "server {at} takes writes: {takes_writes}"
+        );
+    }
+
     let outcome = load.end().await?;
     eprintln!("{} orders were acknowledged", outcome.sold);
     let acknowledged = outcome.acknowledged.clone();
@@ -117,10 +127,10 @@ async fn wakes_up_and_is_not_written_to(load: &Load, old: &Mysql) -> Result<()> 
     // What was on its way when it was stopped arrives now.
     load.sells_more(50).await?;
     let mut connection = MySqlConnection::connect(&old.url("holdfast")).await?;
-    let read_only: i64 = sqlx::query_scalar("SELECT CAST(@@GLOBAL.read_only AS SIGNED)")
-        .fetch_one(&mut connection)
-        .await?;
-    ensure!(read_only == 0, "it does not take writes by itself already");
+    ensure!(
+        !is_read_only(&mut connection).await?,
+        "it does not take writes by itself already"
+    );
     let before = writes(&mut connection).await?;
     load.sells_more(100).await?;
     let after = writes(&mut connection).await?;
@@ -129,6 +139,12 @@ async fn wakes_up_and_is_not_written_to(load: &Load, old: &Mysql) -> Result<()> 
         "it was written to: {before:?}, then {after:?}"
     );
     Ok(())
+}
+
+async fn is_read_only(connection: &mut MySqlConnection) -> Result<bool> {
+    let read_only = sqlx::query_scalar("SELECT CAST(@@GLOBAL.read_only AS SIGNED)");
+    let read_only: i64 = read_only.fetch_one(connection).await?;
+    Ok(read_only == 1)
 }
 
 /// How many statements of each kind that writes the server was asked for.

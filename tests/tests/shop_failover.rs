@@ -1,13 +1,15 @@
 //! One failover of each shape under a steady load: nothing is lost or oversold, and everything is served again. `make
 //! failover` measures all of them.
 
-use std::iter::once;
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use holdfast_tests::failover::kind::Kind;
 use holdfast_tests::failover::scenario::named;
 use holdfast_tests::failover::timeline::totals;
 use holdfast_tests::failover::{Bench, Ending};
+use holdfast_tests::faults::accounts;
 use tokio::sync::Mutex;
 
 /// One at a time: all at once would be more servers than a small machine has memory for.
@@ -40,11 +42,15 @@ async fn survives(scenario: &str) -> Result<Bench> {
 async fn a_proxy_is_killed_and_an_order_that_was_never_sold_would_be_missed() -> Result<()> {
     let bench = survives("proxy-killed").await?;
     let made_up = "019aa0c4-0000-7000-8000-000000000000".to_owned();
-    bench.crowd.accounts.acknowledge(once(&made_up))?;
-    let Err(found) = bench.end().await?.audit else {
+    let sold = accounts::Ending::Sold(made_up.clone());
+    bench.crowd.accounts.note(sold, Instant::now())?;
+    let ending = bench.end().await?;
+    assert_eq!(ending.lost, BTreeSet::from([made_up.clone()]));
+    let Err(found) = &ending.audit else {
         panic!("the audit has not missed an order that was never sold");
     };
     assert!(format!("{found:#}").contains(&made_up), "{found:#}");
+    assert!(!ending.is_sound());
     Ok(())
 }
 

@@ -80,7 +80,8 @@ impl Cluster {
     /// answers for nothing.
     pub(super) fn tag_at(&self, shard: &Arc<Shard>, name: &str) -> Option<String> {
         let table = self.table();
-        if !table.shards().any(|known| Arc::ptr_eq(known, shard)) {
+        // Else every tag would be tried in vain.
+        if !table.has_slots(shard) {
             return None;
         }
         let mut tags = (0..MOST_TAGS).map(|number| format!("{name}-{number}"));

@@ -150,11 +150,16 @@ impl Sentinels {
         }
         let claim = believable(&answers, known.epoch)
             .ok_or("only such answer as have not heard of the last failover")?;
+        let is_later = claim.epoch > known.epoch;
         known.epoch = claim.epoch;
         let primary = self.shard.primary();
         let is_known = |primary: &Arc<Server>| *primary.address() == claim.address;
         if primary.as_ref().is_some_and(is_known) {
             known.candidate = None;
+            if is_later {
+                // It was a replica meanwhile, and may have lost what it had not passed on before.
+                self.shard.standing().note_promotion();
+            }
             return Ok(());
         }
         let candidate = known.candidate.take();
@@ -258,6 +263,82 @@ async fn is_primary(server: &Server, patience: Duration) -> bool {
         Err(failure) => {
             tracing::debug!(error = %failure.error, "a primary does not say its role");
             false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::config::{self, Credentials};
+    use crate::gateway::standing::Guard;
+
+    /// Says that the primary of the epoch is at port 7001.
+    async fn answer(mut stream: TcpStream, epoch: Arc<AtomicU64>) {
+        let mut sent = vec![0; 1024];
+        while let Ok(read @ 1..) = stream.read(&mut sent).await {
+            let mut answer = String::new();
+            for word in String::from_utf8_lossy(&sent[..read]).split("\r\n") {
+                let epoch = epoch.load(Ordering::SeqCst);
+                match word {
+                    "SETINFO" => answer += "+OK\r\n",
+                    "MASTER" => answer += &format!("*2\r\n$12\r\nconfig-epoch\r\n:{epoch}\r\n"),
+                    "GET-MASTER-ADDR-BY-NAME" => {
+                        answer += "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n7001\r\n";
+                    }
+                    _ => {}
+                }
+            }
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn sentinel(epoch: Arc<AtomicU64>) -> std::io::Result<Address> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (host, port) = ("127.0.0.1".into(), listener.local_addr()?.port());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, epoch.clone()));
+            }
+        });
+        Ok(Address { host, port })
+    }
+
+    #[tokio::test]
+    async fn a_primary_that_was_a_replica_between_two_looks_is_in_doubt() {
+        let epoch = Arc::new(AtomicU64::new(1));
+        let address = sentinel(epoch.clone()).await.expect("a sentinel");
+        let access = Access::new(&Credentials::default(), 0, None);
+        let servers = Servers {
+            access: Arc::new(access.clone()),
+            config: Arc::new(config::Redis::default()),
+            trouble: Arc::default(),
+        };
+        let (host, port) = ("127.0.0.1".into(), 7001);
+        let shard = Arc::new(Shard::new(None, &Guard::none()));
+        let sentinels = Sentinels::new(
+            vec![address],
+            "holdfast".into(),
+            access,
+            &servers,
+            shard.clone(),
+        );
+        let mut known = Known {
+            epoch: 1,
+            ..Known::default()
+        };
+        shard.follow(Some(servers.at(Address { host, port })));
+        for (said, doubts) in [(1, 0), (3, 1), (3, 1)] {
+            epoch.store(said, Ordering::SeqCst);
+            sentinels.look(&mut known).await.expect("an answer");
+            assert_eq!(shard.standing().doubts(), doubts, "epoch {said}");
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Gateway {
     /// Whether a server that fails again and again is left alone: a command of the command line
     /// ends with the first failure.
     is_guarded: bool,
+    /// Whether it is not sold by servers that have never been found.
+    doubts_unseen: bool,
 }
 
 impl Gateway {
@@ -86,6 +88,7 @@ impl Gateway {
         let gateway = Self::with_guard(config, &Guard::new(config, without_redis, metrics))?;
         Ok(Self {
             is_guarded: true,
+            doubts_unseen: without_redis == WithoutRedis::Database,
             ..gateway
         })
     }
@@ -101,6 +104,7 @@ impl Gateway {
             shape: Arc::new(Shape::open(url, &servers, guard)),
             deadline: Duration::from_millis(config.timeout_ms),
             is_guarded: false,
+            doubts_unseen: false,
         })
     }
 
@@ -259,7 +263,9 @@ impl Gateway {
 
     /// Some shard and its primary, for what is told everywhere.
     fn any_primary(&self) -> Result<(Arc<Shard>, Arc<Server>), Error> {
-        let shards = self.shape.shards().into_iter();
+        let mut shards = self.shape.shards();
+        shards.sort_by_key(|shard| shard.standing().is_away());
+        let shards = shards.into_iter();
         let mut known = shards.filter_map(|shard| shard.primary().map(|server| (shard, server)));
         known
             .next()

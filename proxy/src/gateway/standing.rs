@@ -175,9 +175,10 @@ impl Standing {
 }
 
 impl Gateway {
-    /// True while calls to some shard are refused at once.
+    /// True while calls to some shard are refused at once, or orders taken without any, since none
+    /// was ever found.
     pub fn is_away(&self) -> bool {
-        self.is_guarded && self.some(Standing::is_away)
+        self.is_guarded && (self.is_unseen() || self.some(Standing::is_away))
     }
 
     /// True while calls to every shard are refused at once.
@@ -203,14 +204,15 @@ impl Gateway {
 
     /// True while orders of anything may be sold by what Redis counts.
     pub fn sells(&self) -> bool {
-        !self.is_guarded || !self.some(|standing| !standing.sells())
+        !self.is_guarded || !(self.is_unseen() || self.some(|standing| !standing.sells()))
     }
 
     /// True while orders of these lines may be.
     pub fn sells_lines(&self, lines: &[Line<'_>]) -> bool {
         let is_in_doubt = |standing: &Standing| !standing.sells();
         let mut keys = lines.iter().map(|(sku, _)| inventory::key(sku));
-        !self.is_guarded || !keys.any(|key| self.has_standing(&key, is_in_doubt))
+        let mut is_any_in_doubt = || keys.any(|key| self.has_standing(&key, is_in_doubt));
+        !self.is_guarded || !(self.is_unseen() || is_any_in_doubt())
     }
 
     /// Whether the servers still are divided so that this is a shard.
@@ -238,6 +240,10 @@ impl Gateway {
         answers.is_some_and(|shard| is(shard.standing()))
     }
 
+    fn is_unseen(&self) -> bool {
+        self.doubts_unseen && self.shards().is_empty()
+    }
+
     fn some(&self, holds: impl Fn(&Standing) -> bool) -> bool {
         let shards = self.shards();
         shards.iter().any(|shard| holds(shard.standing()))
@@ -252,8 +258,12 @@ mod tests {
 
     /// A gateway to where nothing listens.
     fn gateway(without_redis: WithoutRedis) -> Gateway {
+        gateway_to("redis://127.0.0.1:1", without_redis)
+    }
+
+    fn gateway_to(url: &str, without_redis: WithoutRedis) -> Gateway {
         let settings = serde_json::json!({
-            "url": "redis://127.0.0.1:1",
+            "url": url,
             "timeout_ms": 50,
             "breaker_failures": 3,
             "breaker_open_ms": 1,
@@ -301,5 +311,19 @@ mod tests {
         assert!(!gateway.is_away() && !gateway.sells());
         standing.note_compared(standing.doubts());
         assert!(gateway.sells());
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_was_never_found_is_not_sold_by_where_orders_are_taken_without_it() {
+        let sku: Sku = "CLOCK".parse().expect("a SKU");
+        for (without_redis, sells) in [
+            (WithoutRedis::Database, false),
+            (WithoutRedis::Refuse, true),
+        ] {
+            let gateway = gateway_to("redis+cluster://127.0.0.1:1", without_redis);
+            assert!(gateway.shards().is_empty());
+            assert_eq!(gateway.sells_lines(&[(&sku, 1)]), sells);
+            assert_eq!((gateway.sells(), gateway.is_away()), (sells, !sells));
+        }
     }
 }

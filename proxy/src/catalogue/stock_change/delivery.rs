@@ -64,6 +64,8 @@ pub async fn deliver_unacknowledged(store: &Store, gateway: &Gateway) -> Result<
                 Err(Error::Gateway(error @ gateway::Error::Refused { .. })) => {
                     tracing::error!(log_id, %error, "a stock change cannot be delivered");
                 }
+                // It waits for its server, and those of other servers do not.
+                Err(Error::Gateway(gateway::Error::Away)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -131,10 +131,14 @@ impl View {
 
     /// How a node that serves slots in this view came by them since `before`.
     pub fn succession(&self, before: &View, id: &Id) -> Succession {
+        let known = before.nodes.get(id);
+        // Nearly all are, at each look, and need no counting of slots.
+        if known.is_some_and(|known| known.is_primary) {
+            return Succession::Moved;
+        }
         let predecessor = self.predecessor(before, id);
         let was_left = predecessor.is_some_and(|id| self.nodes.get(id).is_none_or(is_gone));
-        match before.nodes.get(id) {
-            Some(known) if known.is_primary => Succession::Moved,
+        match known {
             // Who was never seen as a replica may have been one for a moment only.
             None if !was_left => Succession::Moved,
             _ => {

@@ -87,8 +87,10 @@ where
         () = leave.stopping.cancelled() => {}
     }
     match shut(&listener) {
-        // Whoever is in the door comes in.
-        Ok(()) => _ = tokio::time::timeout(IN_THE_DOOR, welcome_all(&listener, &welcome)).await,
+        Ok(()) => {
+            let last = welcome_last(&listener, &welcome);
+            _ = tokio::time::timeout(drain_timeout, last).await;
+        }
         Err(error) => tracing::warn!(%error, "who waits to be accepted is turned away"),
     }
     drop(listener);
@@ -103,13 +105,23 @@ where
 
 async fn welcome_all(listener: &TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => welcome(stream, peer),
-            Err(error) => {
-                // Most often too many open files: others must end before one can begin.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        welcome_next(listener, welcome).await;
+    }
+}
+
+/// Whoever is in the door comes in, however long that takes on a machine that has much to do.
+async fn welcome_last(listener: &TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
+    let next = || tokio::time::timeout(IN_THE_DOOR, welcome_next(listener, welcome));
+    while next().await.is_ok() {}
+}
+
+async fn welcome_next(listener: &TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
+    match listener.accept().await {
+        Ok((stream, peer)) => welcome(stream, peer),
+        Err(error) => {
+            // Most often too many open files: others must end before one can begin.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -113,6 +113,7 @@ const SENT_ONCE: &[(&str, &str, &str)] = &[
     ("PUT", "/v1/stock/LAMP", ""),
     ("PUT", "/v1/users/me/password", ""),
     ("PUT", "/v1/products/LAMP", "If-Match"),
+    ("PUT", "/v1/products/LAMP", "If-None-Match"),
     ("DELETE", "/v1/products/LAMP", "If-Match"),
 ];
 

@@ -145,7 +145,7 @@ impl Gateway {
                 answered => answered,
             }
         });
-        join_all(released).await.into_iter().collect()
+        all_told(join_all(released).await)
     }
 
     /// `INV.RETURN` on every line: takes back what `hold` sold, once under `return_id`.
@@ -225,7 +225,17 @@ impl Gateway {
             let command = command(sku, *quantity);
             async move { self.call(&command).await }
         });
-        join_all(told).await.into_iter().collect()
+        all_told(join_all(told).await)
+    }
+}
+
+/// The answers of every line, or an error. One that leaves more open comes before a refusal, by which
+/// a caller may know that there is nothing more to tell.
+fn all_told(answers: Vec<Result<Outcome, Error>>) -> Result<Vec<Outcome>, Error> {
+    let is_open = |answer: &Result<Outcome, Error>| matches!(answer, Err(error) if !matches!(error, Error::Refused { .. }));
+    match answers.iter().position(is_open) {
+        Some(open) => answers.into_iter().skip(open).take(1).collect(),
+        None => answers.into_iter().collect(),
     }
 }
 
@@ -278,5 +288,37 @@ impl FromRedisValue for Stock {
             seq: count("seq")?,
             holds: count("holds")?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_not_told_is_not_hidden_behind_one_that_was_refused() {
+        let told = || {
+            Ok(Outcome {
+                word: Word::Confirmed,
+                available: 3,
+                seq: 9,
+                deadline_ms: 0,
+                replayed: false,
+            })
+        };
+        let refused = || {
+            Err(Error::Refused {
+                command: "INV.CONFIRM".into(),
+                message: "NOSUCHSTOCK no stock".into(),
+            })
+        };
+        let away = all_told(vec![told(), refused(), Err(Error::Away), told()]);
+        assert!(matches!(away, Err(Error::Away)), "{away:?}");
+        let lost = all_told(vec![told(), refused()]).expect_err("an error");
+        assert!(lost.has_prefix("NOSUCHSTOCK"), "{lost:?}");
+        assert_eq!(
+            all_told(vec![told(), told()]).map_or(0, |lines| lines.len()),
+            2
+        );
     }
 }

@@ -41,6 +41,11 @@ pub(super) fn advice(message: &str) -> Advice {
         "TRYAGAIN" => Advice::Later,
         "MOVED" => redirection(words).map_or(Advice::Elsewhere, Advice::Moved),
         "ASK" => redirection(words).map_or(Advice::Elsewhere, Advice::Ask),
+        // What was queued was refused at the end: the server became a replica meanwhile.
+        "EXECABORT" => match message.split_once("because of: ") {
+            Some((_, cause)) => advice(cause),
+            None => Advice::Final,
+        },
         _ => Advice::Final,
     }
 }
@@ -88,6 +93,14 @@ mod tests {
                 Advice::Final,
             ),
             ("READONLYISH", Advice::Final),
+            (
+                "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
+                Advice::Elsewhere,
+            ),
+            (
+                "EXECABORT Transaction discarded because of previous errors.",
+                Advice::Final,
+            ),
             ("", Advice::Final),
         ] {
             assert_eq!(advice(message), expected, "{message}");

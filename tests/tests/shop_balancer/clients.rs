@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 
 /// What curl says of an answer, in the order of `wanted`.
-fn curl(balancer: &Balancer, arguments: &[&str], wanted: &str) -> Result<String> {
+pub fn curl(balancer: &Balancer, arguments: &[&str], wanted: &str) -> Result<String> {
     let output = Command::new("curl")
         .args(["-sS", "-o", "/dev/null", "-w", wanted, "--cacert"])
         .arg(balancer.certificate())

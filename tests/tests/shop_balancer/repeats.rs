@@ -8,6 +8,7 @@ use std::thread;
 
 use reqwest::Method;
 
+use super::clients::curl;
 use super::*;
 
 /// What arrived, by its case; shared by both servers, so that it does not matter which is asked first.
@@ -149,6 +150,12 @@ async fn what_is_sent_again(kind: Kind) -> Result<()> {
         assert_eq!(reply.body["retry_safe"], false, "{kind:?} {asked:?}");
         assert_eq!(reached.len(), 1, "{kind:?} {asked:?}");
     }
+    // On HTTP/2 a client that is told REFUSED_STREAM sends it again by itself, as curl does.
+    let url = format!("{}/v1/orders", balancer.url());
+    let two = ["--http2", "-H", "X-Case: by-http2", "-d", "{}", &url];
+    assert_eq!(curl(&balancer, &two, "%{http_code}")?, "502", "{kind:?}");
+    let reached = arrivals.lock().expect("the arrivals").remove("by-http2");
+    assert_eq!(reached.map(|by| by.len()), Some(1), "{kind:?}");
     // What a proxy answers is passed on, even to those who could be sent elsewhere.
     let (reply, reached) = ask(REFUSE, ("GET", "/v1/products", "")).await?;
     assert_eq!((reply.status, reached.len()), (503, 1), "{kind:?}");

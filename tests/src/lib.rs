@@ -48,6 +48,7 @@ pub mod data;
 pub mod event_order;
 pub mod failover;
 pub mod faults;
+pub mod heard;
 pub mod kafka;
 pub mod mysql;
 pub mod mysql_servers;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisResult};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisResult};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
@@ -23,6 +24,9 @@ pub(super) struct Access {
     login: RedisConnectionInfo,
     tls: Option<TlsConnector>,
 }
+
+/// A connection, and what must be run for it to work.
+pub(super) type Connected = (MultiplexedConnection, BoxFuture<'static, ()>);
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
@@ -49,14 +53,32 @@ impl Access {
     }
 
     /// A connection, and what must be run for it to work; it ends when the connection is lost.
-    pub(super) async fn connect(
-        &self,
-        address: &Address,
-    ) -> RedisResult<(MultiplexedConnection, BoxFuture<'static, ()>)> {
-        let stream = self.reach(address).await?;
+    pub(super) async fn connect(&self, address: &Address) -> RedisResult<Connected> {
         // Whoever waits for an answer knows how long.
         let settings = AsyncConnectionConfig::new().set_response_timeout(None);
-        let connecting = MultiplexedConnection::new_with_config(&self.login, stream, settings);
+        self.open(address, &self.login, settings).await
+    }
+
+    /// The same where `pushed` is told what comes between the answers: it speaks RESP3.
+    pub(super) async fn listen(
+        &self,
+        address: &Address,
+        pushed: UnboundedSender<PushInfo>,
+    ) -> RedisResult<Connected> {
+        let settings = AsyncConnectionConfig::new().set_response_timeout(None);
+        let login = self.login.clone().set_protocol(ProtocolVersion::RESP3);
+        let settings = settings.set_push_sender(pushed);
+        self.open(address, &login, settings).await
+    }
+
+    async fn open(
+        &self,
+        address: &Address,
+        login: &RedisConnectionInfo,
+        settings: AsyncConnectionConfig,
+    ) -> RedisResult<Connected> {
+        let stream = self.reach(address).await?;
+        let connecting = MultiplexedConnection::new_with_config(login, stream, settings);
         let (connection, driver) = connecting.await?;
         Ok((connection, driver.boxed()))
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::PubSub;
-use redis::{RedisResult, Value};
+use redis::{PushInfo, RedisResult, Value};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::access::Access;
+use super::access::{Access, Connected};
 use super::connection::Connection;
 use super::error::{Error, Failure};
 use super::redirect::Advice;
@@ -92,6 +93,14 @@ impl Server {
             prepare(self.access.subscriptions(&self.address).await?).await
         })
         .await
+    }
+
+    /// A connection of its own, where `pushed` is told what comes between the answers.
+    pub(super) async fn listen(
+        &self,
+        pushed: UnboundedSender<PushInfo>,
+    ) -> Result<Connected, Error> {
+        subscribed(self.deadline, self.access.listen(&self.address, pushed)).await
     }
 }
 

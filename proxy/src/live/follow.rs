@@ -4,8 +4,11 @@
 //! task after the other, so that no watcher sees a SKU go back to what it was. Messages are not kept
 //! for a connection that was lost, so everything is read again when there is a new one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep_until};
 
 use super::shown::{NotShown, Shown, look};
 use super::watched::Live;
@@ -75,39 +78,54 @@ impl Live {
     }
 
     async fn read(&self) {
+        // Where a part of Redis is away the rest is read all the while.
+        let (mut failed, mut again_at) = (BTreeSet::new(), Instant::now());
         loop {
-            let skus = self.unread.take().await.into_iter();
-            let skus: Vec<Sku> = skus.filter(|sku| self.is_watched(sku)).collect();
+            let skus = tokio::select! {
+                skus = self.unread.take() => skus,
+                () = sleep_until(again_at), if !failed.is_empty() => std::mem::take(&mut failed),
+            };
+            let skus: Vec<Sku> = (skus.into_iter())
+                .filter(|sku| self.is_watched(sku))
+                .collect();
             for skus in skus.chunks(READ_AT_ONCE) {
-                if let Err(error) = self.read_all(skus).await {
-                    tracing::debug!(%error, "watched stock could not be read; it is tried again");
-                    self.unread.mark(skus.iter().cloned());
-                    tokio::time::sleep(PAUSE).await;
+                let not_read = self.read_all(skus).await;
+                if failed.is_empty() {
+                    again_at = Instant::now() + PAUSE;
                 }
+                failed.extend(not_read);
             }
         }
     }
 
-    async fn read_all(&self, skus: &[Sku]) -> Result<(), NotShown> {
-        let asked: Vec<&Sku> = skus.iter().collect();
-        let stocks = self.gateway.stocks(&asked).await?;
+    /// Reads and tells; those that could not be read are to be read again.
+    async fn read_all(&self, skus: &[Sku]) -> Vec<Sku> {
+        // The connections are multiplexed, so these leave as one batch to each server.
+        let stocks = join_all(skus.iter().map(|sku| self.gateway.stock(sku))).await;
+        let mut failed = Vec::new();
         for (sku, stock) in skus.iter().zip(stocks) {
             let shown = match stock {
-                Some(stock) => Shown {
+                Ok(Some(stock)) => Ok(Shown {
                     sku: sku.clone(),
                     stock,
-                },
-                None => match look(&self.gateway, &self.store, sku).await {
-                    Ok(shown) => shown,
-                    // What was told last stays until the reconciler has brought the count back.
-                    Err(NotShown::Lost(_) | NotShown::Unknown(_)) => continue,
-                    Err(error) => return Err(error),
-                },
+                }),
+                Ok(None) => look(&self.gateway, &self.store, sku).await,
+                Err(error) => Err(error.into()),
             };
-            if let Err(error) = self.tell(&shown) {
-                tracing::error!(%sku, %error, "a stock cannot be told");
+            match shown {
+                Ok(shown) => {
+                    if let Err(error) = self.tell(&shown) {
+                        tracing::error!(%sku, %error, "a stock cannot be told");
+                    }
+                }
+                // What was told last stays until the reconciler has brought the count back.
+                Err(NotShown::Lost(_) | NotShown::Unknown(_)) => {}
+                Err(error) => {
+                    tracing::debug!(%sku, %error, "a watched stock could not be read; it is tried again");
+                    failed.push(sku.clone());
+                }
             }
         }
-        Ok(())
+        failed
     }
 }

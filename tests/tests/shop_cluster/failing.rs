@@ -164,7 +164,7 @@ async fn a_failover_by_hand_disturbs_nobody_elsewhere() -> Result<()> {
     assert_sound(&stack)
 }
 
-fn replica_of(cluster: &RedisCluster, node: &Redis) -> Result<Arc<Redis>> {
+pub fn replica_of(cluster: &RedisCluster, node: &Redis) -> Result<Arc<Redis>> {
     let id = cluster::id(node)?;
     for candidate in cluster.nodes() {
         let mut nodes = redis::cmd("CLUSTER");
@@ -177,13 +177,13 @@ fn replica_of(cluster: &RedisCluster, node: &Redis) -> Result<Arc<Redis>> {
     bail!("no replica of {id}")
 }
 
-fn role(node: &Redis) -> Result<String> {
+pub fn role(node: &Redis) -> Result<String> {
     let role: Vec<redis::Value> = redis::cmd("ROLE").query(&mut node.connection()?)?;
     let role = role.into_iter().next().context("no role")?;
     Ok(redis::from_redis_value(role)?)
 }
 
-fn start_all(stack: &Stack) -> Result<()> {
+pub fn start_all(stack: &Stack) -> Result<()> {
     for node in stack.cluster()?.nodes() {
         node.start_again()?;
     }

@@ -1,4 +1,4 @@
-//! A shop on a Redis Cluster: orders over all nodes, slots that move, nodes that are added, die, hang and come back empty.
+//! A shop on a Redis Cluster: orders over all nodes, slots that move, nodes that are added, die, hang and come back empty, and streams of stock through all of it.
 //!
 //! The tests take turns on one stack; each leaves the cluster whole.
 
@@ -6,6 +6,7 @@ mod failing;
 mod load;
 mod moving;
 mod orders;
+mod streams;
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -2,7 +2,6 @@
 //! Redis and to the end of the proxy.
 
 mod crowd;
-mod heard;
 mod http2;
 mod servers;
 mod short;
@@ -13,13 +12,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Result;
+use holdfast_tests::heard::Heard;
 use holdfast_tests::shop::Shop;
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
 use holdfast_tests::wait;
 use serde_json::Value;
 use tokio::sync::RwLock;
-
-use heard::Heard;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use reqwest::Client;
 
-use super::heard::Block;
 use super::*;
+use holdfast_tests::heard::Block;
 
 async fn watch(stack: &Stack, sku: &str) -> Result<Heard> {
     let mut heard = Heard::of(&Client::new(), &stack.proxy.url(), sku, None).await?;

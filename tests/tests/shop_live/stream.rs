@@ -4,8 +4,8 @@ use holdfast_tests::shop::GOOD_CARD;
 use holdfast_tests::wait;
 use reqwest::{Client, StatusCode};
 
-use super::heard::Block;
 use super::*;
+use holdfast_tests::heard::Block;
 
 async fn watch(stack: &Stack, sku: &str, last_id: Option<&str>) -> Result<Heard> {
     Heard::of(&Client::new(), &stack.proxy.url(), sku, last_id).await

@@ -5,12 +5,15 @@
 //! kept the calls to the others waiting ([#2092](https://github.com/redis-rs/redis-rs/issues/2092)).
 //!
 //! `slots` reads what nodes say and decides who serves what; `table` holds a shard for each primary
-//! through all changes; `watch` asks the nodes, again and again.
+//! through all changes; `watch` asks the nodes, again and again. `updates` follows what each shard
+//! tells of stock, with a `listener` at each.
 
+mod listener;
 mod slots;
 #[cfg(test)]
 mod slots_tests;
 mod table;
+pub(super) mod updates;
 mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,11 +1,14 @@
-//! A watcher as a browser's EventSource is one.
+//! Somebody who watches the stock of a product, as a browser's EventSource does.
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+/// How long anything on a stream may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A stream, and what has been heard on it.
 #[derive(Debug)]

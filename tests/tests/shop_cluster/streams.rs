@@ -11,6 +11,7 @@ use holdfast_tests::redis::Redis;
 use holdfast_tests::shop::Shop;
 use holdfast_tests::stack::Stack;
 use holdfast_tests::wait;
+use nix::sys::signal::Signal;
 use reqwest::Client;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
@@ -114,24 +115,43 @@ async fn changes_on_all_nodes_are_told_at_once_and_after_slots_have_moved() -> R
 async fn while_a_primary_is_away_news_of_the_others_go_on_and_its_own_come_back_with_its_replica()
 -> Result<()> {
     let stack = STACK.lock().await;
-    let shop = whole(&stack).await?;
     let cluster = stack.cluster()?;
-    let mut crowd = Crowd::of(&stack).await?;
-    let (_, elsewhere) = neighbours(cluster, SKUS[0])?;
-    let node = cluster.owner(slot(cluster, SKUS[0])?)?;
-    let replica = replica_of(cluster, node)?;
+    for fault in [Signal::SIGKILL, Signal::SIGSTOP] {
+        let shop = whole(&stack).await?;
+        let mut crowd = Crowd::of(&stack).await?;
+        let (_, elsewhere) = neighbours(cluster, SKUS[0])?;
+        let node = cluster.owner(slot(cluster, SKUS[0])?)?;
+        let replica = replica_of(cluster, node)?;
 
-    node.server()?.kill()?;
+        match fault {
+            Signal::SIGKILL => node.server()?.kill()?,
+            other => node.server()?.signal(other)?,
+        }
+        let told = told_without(&stack, &shop, &mut crowd, &elsewhere, &replica).await;
+        if fault == Signal::SIGSTOP {
+            node.server()?.signal(Signal::SIGCONT)?;
+        }
+        told.with_context(|| format!("{fault}"))?;
+        start_all(&stack)?;
+        whole(&stack).await?;
+        crowd.units = PLENTY;
+        crowd.assert_told(&shop, &SKUS, "when it is back").await?;
+    }
+    Ok(())
+}
+
+async fn told_without(
+    stack: &Stack,
+    shop: &Shop,
+    crowd: &mut Crowd,
+    others: &[&str],
+    replica: &Redis,
+) -> Result<()> {
     crowd
-        .assert_told(&shop, &elsewhere, "beside a dead node")
+        .assert_told(shop, others, "beside a node that is away")
         .await?;
-    let is_promoted = || role(&replica).map(|role| (role == "master").then_some(()));
+    let is_promoted = || role(replica).map(|role| (role == "master").then_some(()));
     block_in_place(|| wait::until("a replica to be promoted", PATIENCE, is_promoted))?;
-    sells(&stack).await?;
-    crowd.assert_told(&shop, &SKUS, "after a promotion").await?;
-
-    start_all(&stack)?;
-    whole(&stack).await?;
-    crowd.units = PLENTY;
-    crowd.assert_told(&shop, &SKUS, "when it is back").await
+    sells(stack).await?;
+    crowd.assert_told(shop, &SKUS, "after a promotion").await
 }

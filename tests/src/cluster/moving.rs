@@ -19,12 +19,11 @@ impl RedisCluster {
         from: &Redis,
         to: &Redis,
     ) -> Result<()> {
-        let (source, target) = (id(from)?, id(to)?);
+        let target = id(to)?;
         let connection = &mut from.connection()?;
         let mut moved = Vec::new();
         for slot in slots {
-            run(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {source}"))?;
-            run(from, &format!("CLUSTER SETSLOT {slot} MIGRATING {target}"))?;
+            self.begin_moving(slot, from, to)?;
             while self.migrate_some(connection, slot, to)? {}
             // The target first: if the source went first and died, nobody would say that the slot is its own.
             for node in [to, from] {
@@ -33,6 +32,32 @@ impl RedisCluster {
             moved.push(slot);
         }
         self.wait_until_owned(&moved, to)
+    }
+
+    /// Has a slot be on its way until [`RedisCluster::move_slots`] moves it to the end: what is not at `from`, new keys
+    /// above all, is asked for at `to`.
+    pub fn begin_moving(&self, slot: usize, from: &Redis, to: &Redis) -> Result<()> {
+        run(
+            to,
+            &format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)?),
+        )?;
+        run(
+            from,
+            &format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)?),
+        )?;
+        Ok(())
+    }
+
+    /// Moves these keys of a slot that is on its way, and no others.
+    pub fn move_keys(&self, keys: &[String], from: &Redis, to: &Redis) -> Result<()> {
+        self.migrate(&mut from.connection()?, to, keys)
+    }
+
+    /// The keys of a slot that a node has.
+    pub fn keys_in(&self, slot: usize, node: &Redis) -> Result<Vec<String>> {
+        let mut keys = redis::cmd("CLUSTER");
+        keys.arg("GETKEYSINSLOT").arg(slot).arg(i32::MAX);
+        Ok(keys.query(&mut node.connection()?)?)
     }
 
     /// Moves neighbouring slots as one, as Valkey 9 can (`CLUSTER MIGRATESLOTS`), and waits until all nodes know.
@@ -61,6 +86,16 @@ impl RedisCluster {
         if keys.is_empty() {
             return Ok(false);
         }
+        self.migrate(from, to, &keys)?;
+        Ok(true)
+    }
+
+    fn migrate<K: redis::ToRedisArgs>(
+        &self,
+        from: &mut Connection,
+        to: &Redis,
+        keys: &[K],
+    ) -> Result<()> {
         let mut migrate = redis::cmd("MIGRATE");
         migrate
             .arg("127.0.0.1")
@@ -76,7 +111,7 @@ impl RedisCluster {
         }
         let answer: String = migrate.arg("KEYS").arg(keys).query(from)?;
         ensure!(answer == "OK" || answer == "NOKEY", "MIGRATE: {answer}");
-        Ok(true)
+        Ok(())
     }
 
     /// Waits until every node that runs says that the slots are served by `to`.

@@ -3,6 +3,7 @@
 //! The tests take turns on one stack; each leaves the cluster whole.
 
 mod failing;
+mod half_moved;
 mod load;
 mod moving;
 mod orders;

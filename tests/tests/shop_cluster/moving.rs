@@ -14,7 +14,8 @@ use super::{SKUS, STACK, assert_sound, neighbours, slot, whole};
 /// The nodes that were added stay to the end.
 static ADDED: Mutex<Vec<Redis>> = Mutex::new(Vec::new());
 
-fn all_served(answered: &[Answered], what: &str) -> Result<()> {
+/// Nobody was refused anything.
+pub fn all_served(answered: &[Answered], what: &str) -> Result<()> {
     let failed: Vec<_> = answered
         .iter()
         .filter(|answer| !answer.is_served())

@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 
 use super::load::while_they_come;
 use super::moving::all_served;
-use super::{PLENTY, SKUS, STACK, assert_sound, slot, whole};
+use super::{PLENTY, SKUS, STACK, assert_sound, slot, slot_of, whole};
 
 /// Several times as long as a call may take, `redis.timeout_ms`.
 const LONG: Duration = Duration::from_millis(2_000);
@@ -75,13 +75,6 @@ impl<'a> OnTheirWay<'a> {
         }
         Ok(())
     }
-}
-
-fn slot_of(cluster: &RedisCluster, key: &str) -> Result<usize> {
-    let mut keyslot = redis::cmd("CLUSTER");
-    let node = cluster.primaries().first().context("no node")?;
-    keyslot.arg("KEYSLOT").arg(key);
-    Ok(keyslot.query(&mut node.connection()?)?)
 }
 
 /// The keys of all nodes that begin so, without who follows whom.

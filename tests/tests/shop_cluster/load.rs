@@ -12,8 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 /// At once.
-const BUYERS: usize = 6;
-const VISITORS: usize = 6;
+pub const PEOPLE: usize = 12;
 /// Between two requests of one of them.
 const PACE: Duration = Duration::from_millis(15);
 
@@ -49,11 +48,24 @@ pub async fn while_they_come<T>(
     baskets: &[Vec<&'static str>],
     act: impl Future<Output = Result<T>>,
 ) -> Result<(T, Vec<Answered>)> {
+    let mut shoppers = Vec::new();
+    for _ in 0..PEOPLE {
+        shoppers.push(shop.guest().await?);
+    }
+    while_these_come(shoppers, baskets, act).await
+}
+
+/// The same with people who are there already, every other of whom only looks round.
+pub async fn while_these_come<T>(
+    shoppers: Vec<Shopper>,
+    baskets: &[Vec<&'static str>],
+    act: impl Future<Output = Result<T>>,
+) -> Result<(T, Vec<Answered>)> {
     let is_over = Arc::new(AtomicBool::new(false));
     let mut people = JoinSet::new();
-    for number in 0..BUYERS + VISITORS {
-        let (shopper, is_over) = (shop.guest().await?, is_over.clone());
-        let baskets = match number < BUYERS {
+    for (number, shopper) in shoppers.into_iter().enumerate() {
+        let is_over = is_over.clone();
+        let baskets = match number % 2 == 0 {
             true => baskets.to_vec(),
             false => vec![Vec::new()],
         };

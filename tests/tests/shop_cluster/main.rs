@@ -7,13 +7,16 @@ mod half_moved;
 mod load;
 mod moving;
 mod orders;
+mod restarted_empty;
 mod streams;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::cluster::RedisCluster;
+use holdfast_tests::redis::Redis;
 use holdfast_tests::shape::Shape;
 use holdfast_tests::shop::Shop;
 use holdfast_tests::stack::{Stack, StackOptions, catalogue_of, environment_of};
@@ -39,6 +42,8 @@ fn start() -> Result<Stack> {
             ("HOLDFAST_LIMITS__SESSION_REQUESTS", "0"),
             ("HOLDFAST_RECOVERY__INTERVAL_MS", "200"),
             ("HOLDFAST_RECOVERY__LEASE_MS", "4000"),
+            // What is put out of step by hand stays so until it is looked at, or met.
+            ("HOLDFAST_RECONCILE__INTERVAL_MS", "3600000"),
         ]),
         ..StackOptions::default()
     })
@@ -68,13 +73,18 @@ async fn sells(stack: &Stack) -> Result<()> {
 
 /// The slot of a product's stock.
 fn slot(cluster: &RedisCluster, sku: &str) -> Result<usize> {
+    slot_of(cluster, &format!("inv:{{{sku}}}"))
+}
+
+/// The slot of a key.
+fn slot_of(cluster: &RedisCluster, key: &str) -> Result<usize> {
     let node = cluster.nodes().find(|node| {
         let server = node.server();
         server.is_ok_and(|server| server.is_running())
     });
     let mut connection = node.context("no node runs")?.connection()?;
     let mut keyslot = redis::cmd("CLUSTER");
-    keyslot.arg("KEYSLOT").arg(format!("inv:{{{sku}}}"));
+    keyslot.arg("KEYSLOT").arg(key);
     Ok(keyslot.query(&mut connection)?)
 }
 
@@ -91,6 +101,16 @@ fn neighbours(cluster: &RedisCluster, of: &str) -> Result<(Vec<&'static str>, Ve
     }
     ensure!(!elsewhere.is_empty(), "everything is on one node");
     Ok((here, elsewhere))
+}
+
+/// What a node counts of a product's stock under this name, such as `held`; of a replica what it has by now.
+fn counted(node: &Redis, sku: &str, name: &str) -> Result<i64> {
+    let mut connection = node.connection()?;
+    let () = redis::cmd("READONLY").query(&mut connection)?;
+    let mut get = redis::cmd("INV.GET");
+    let counts: HashMap<String, i64> = get.arg(format!("inv:{{{sku}}}")).query(&mut connection)?;
+    let found = counts.get(name).copied();
+    found.with_context(|| format!("{sku} has no {name}: {counts:?}"))
 }
 
 /// Nothing was oversold, lost or stranded.

@@ -7,6 +7,7 @@ mod half_moved;
 mod load;
 mod moving;
 mod orders;
+mod reconciled;
 mod restarted_empty;
 mod streams;
 

@@ -8,6 +8,7 @@ mod load;
 mod moving;
 mod orders;
 mod reconciled;
+mod replicated;
 mod restarted_empty;
 mod streams;
 

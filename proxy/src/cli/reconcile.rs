@@ -62,6 +62,7 @@ async fn compare(config: &Config, options: Options) -> anyhow::Result<Sum> {
     let task = Task {
         fix: options.fix,
         orphan_age_ms: config.reconcile.orphan_age_ms,
+        is_in_doubt: false,
     };
     let servers = &Servers {
         gateway: servers::gateway(config).await?,

@@ -48,6 +48,8 @@ pub enum LiveState {
     Prepared,
     /// It has been prepared for longer than any proxy needs that has its lease.
     PreparedLong,
+    /// It is prepared, and Redis may have forgotten the last that it was told.
+    PreparedInDoubt,
 }
 
 /// What one snapshot of MySQL showed of a SKU.
@@ -259,12 +261,12 @@ fn orphans(gate: &Gate, truth: &Truth) -> Vec<Orphan> {
 fn end_of(state: LiveState, order: Option<&KnownOrder>) -> Option<End> {
     match (state, order) {
         (_, Some(order)) if !order.is_settled => None,
-        // A failover has lost the preparation as well as the sale.
-        (LiveState::Held | LiveState::PreparedLong, Some(order)) if order.is_sold() => {
-            Some(End::Confirm)
-        }
-        (LiveState::Held | LiveState::Prepared, _) => None,
-        (LiveState::PreparedLong, Some(order)) if order.is_over() => Some(End::Release),
+        (LiveState::Prepared, _) => None,
+        // A failover has lost the sale; of one that is held, the preparation as well.
+        (_, Some(order)) if order.is_sold() => Some(End::Confirm),
+        (LiveState::Held, _) => None,
+        (_, Some(order)) if order.is_over() => Some(End::Release),
+        (LiveState::PreparedInDoubt, _) => None,
         (LiveState::PreparedLong, _) => Some(End::AbortAndRelease),
     }
 }

@@ -81,6 +81,7 @@ fn a_sale_that_redis_has_not_been_told_of_is_no_difference() {
         LiveState::Held,
         LiveState::Prepared,
         LiveState::PreparedLong,
+        LiveState::PreparedInDoubt,
     ] {
         for is_settled in [false, true] {
             let sold = truth(8, &[(id(1), order(SOLD, is_settled))]);
@@ -182,6 +183,21 @@ fn only_holds_that_nobody_else_ends_are_orphans() {
         let in_flight = truth(10, &[(id(1), order(outcome, false))]);
         assert_eq!(end(&long, &in_flight), None, "{outcome:?} is recovery's");
     }
+}
+
+#[test]
+fn what_redis_may_have_forgotten_is_told_it_again_whatever_its_age() {
+    let doubtful = gate(&[(id(1), LiveState::PreparedInDoubt)]);
+    for (known, wanted) in [
+        (order(SOLD, true), Some(End::Confirm)),
+        (order(CALLED_OFF, true), Some(End::Release)),
+        (order(None, true), None),
+        (order(SOLD, false), None),
+    ] {
+        assert_eq!(end(&doubtful, &truth(10, &[(id(1), known)])), wanted);
+    }
+    // The writer of its order may be on the way.
+    assert_eq!(end(&doubtful, &truth(10, &[])), None);
 }
 
 #[test]

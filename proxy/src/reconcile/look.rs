@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::decision::{Decision, Gate, LiveHold, LiveState, Truth, Verdict, decide};
+use super::walk::Task;
 use super::{Error, Servers};
 use crate::catalogue::Sku;
 use crate::gateway::inventory::Stock;
@@ -34,15 +35,14 @@ pub(super) struct Sighting {
     pub verdict: Verdict,
 }
 
-/// Looks at those of `skus` that are products. Holds count as prepared for long after
-/// `orphan_age_ms`.
+/// Looks at those of `skus` that are products, as the `task` wants it.
 pub(super) async fn look(
     servers: &Servers,
     skus: &[&Sku],
     depth: Depth,
-    orphan_age_ms: u64,
+    task: Task,
 ) -> Result<Vec<Sighting>, Error> {
-    let mut gates = gates(servers, skus, orphan_age_ms).await?;
+    let mut gates = gates(servers, skus, task).await?;
     let named: Vec<(&Sku, Uuid)> = gates
         .iter()
         .filter_map(|(sku, gate)| Some((*sku, gate.as_ref()?)))
@@ -109,7 +109,7 @@ async fn look_again(
 async fn gates<'a>(
     servers: &Servers,
     skus: &[&'a Sku],
-    orphan_age_ms: u64,
+    task: Task,
 ) -> Result<HashMap<&'a Sku, Option<Gate>>, Error> {
     let stocks = servers.gateway.stocks(skus).await?;
     let mut room = MAX_HOLDS;
@@ -121,7 +121,7 @@ async fn gates<'a>(
     });
     let gates = within.map(|(sku, stock)| async move {
         let gate = match stock {
-            Some(stock) => Some(gate(servers, sku, stock, orphan_age_ms).await?),
+            Some(stock) => Some(gate(servers, sku, stock, task).await?),
             None => None,
         };
         Ok::<_, Error>((*sku, gate))
@@ -134,24 +134,23 @@ fn seq(gate: &Option<Gate>) -> Option<i64> {
 }
 
 /// The key as `stock` showed it, with its live holds.
-async fn gate(
-    servers: &Servers,
-    sku: &Sku,
-    stock: Stock,
-    orphan_age_ms: u64,
-) -> Result<Gate, Error> {
+async fn gate(servers: &Servers, sku: &Sku, stock: Stock, task: Task) -> Result<Gate, Error> {
     let (mut holds, mut long) = (Vec::new(), HashSet::new());
     if stock.holds > 0 {
         holds = servers.gateway.live_holds(sku).await?;
     }
     if stock.prepared > 0 {
-        let pending = servers.gateway.prepared_long(sku, orphan_age_ms).await?;
+        let pending = servers
+            .gateway
+            .prepared_long(sku, task.orphan_age_ms)
+            .await?;
         long = pending.into_iter().collect();
     }
     let live = holds.into_iter().filter_map(|hold| {
         let state = match hold.is_prepared {
             false => LiveState::Held,
             true if long.contains(&hold.id) => LiveState::PreparedLong,
+            true if task.is_in_doubt => LiveState::PreparedInDoubt,
             true => LiveState::Prepared,
         };
         Some(LiveHold {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::decision::Decision;
 use super::look::{Depth, look};
 use super::mending::mend;
+use super::walk::Task;
 use super::{Error, Servers};
 use crate::catalogue::Sku;
 use crate::gateway;
@@ -135,7 +136,12 @@ async fn make_anew(servers: &Servers, skus: &[&Sku]) -> Result<HashSet<Sku>, Err
     let lost = skus.iter().zip(stocks).filter(|(_, stock)| stock.is_none());
     let lost: Vec<&Sku> = lost.map(|(sku, _)| *sku).collect();
     // Nothing is held of it, so nothing can be orphaned.
-    let mut seen = look(servers, &lost, Depth::Close, u64::MAX).await?;
+    let task = Task {
+        fix: true,
+        orphan_age_ms: u64::MAX,
+        is_in_doubt: false,
+    };
+    let mut seen = look(servers, &lost, Depth::Close, task).await?;
     let products: HashSet<Sku> = seen.iter().map(|sighting| sighting.sku.clone()).collect();
     seen.retain(|sighting| matches!(sighting.verdict.decision, Decision::Rebuild(_)));
     mend(servers, &seen).await?;

@@ -132,6 +132,7 @@ impl Returning {
         let task = Task {
             fix: true,
             orphan_age_ms: self.config.orphan_age_ms,
+            is_in_doubt: true,
         };
         let (mut walk, mut compared, mut wrong, mut left) = (Walk::default(), 0, 0, 0);
         let concerns = |sku: &Sku| self.servers.gateway.has_sku(shard, sku);

@@ -25,6 +25,10 @@ pub struct Task {
     pub fix: bool,
     /// A PREPARED hold without an order in flight is nobody's after so long.
     pub orphan_age_ms: u64,
+    /// Whether Redis may have forgotten the last that it was told, so that of prepared holds even the
+    /// newest may be sold or called off already. Without such a reason they are what a rush is full
+    /// of, and not looked at.
+    pub is_in_doubt: bool,
 }
 
 /// A walk through every product, in the order of SKUs.
@@ -109,7 +113,7 @@ impl Page {
         task: Task,
     ) -> Result<Vec<Sku>, Error> {
         let skus: Vec<&Sku> = skus.iter().collect();
-        let seen = look(servers, &skus, Depth::Glance, task.orphan_age_ms).await?;
+        let seen = look(servers, &skus, Depth::Glance, task).await?;
         // The first glance is at all of them.
         self.report.compared = self.report.compared.max(seen.len() as u64);
         let mut suspects = Vec::new();
@@ -134,7 +138,7 @@ impl Page {
         task: Task,
     ) -> Result<Vec<Sku>, Error> {
         let skus: Vec<&Sku> = skus.iter().collect();
-        let seen = look(servers, &skus, Depth::Close, task.orphan_age_ms).await?;
+        let seen = look(servers, &skus, Depth::Close, task).await?;
         let (mut left, mut wrong) = (Vec::new(), Vec::new());
         for sighting in seen {
             match self.judge(&sighting) {

@@ -97,6 +97,7 @@ impl Watch {
         let task = Task {
             fix: true,
             orphan_age_ms: self.config.orphan_age_ms,
+            is_in_doubt: false,
         };
         let (mut walk, mut wrong, mut left) = (Walk::default(), 0, 0);
         loop {

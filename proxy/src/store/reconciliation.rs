@@ -117,10 +117,14 @@ impl Store {
 }
 
 impl ReconcileLock {
-    /// Keeps it. Fails when the connection has ended, and the lock with it.
+    /// Keeps it. Fails when the connection has ended, and the lock with it, and where nothing can be
+    /// committed: what a primary that was cut off believes must correct nobody.
     pub async fn keep(&mut self) -> Result<(), Error> {
         let word = async {
-            sqlx::query("DO 0").execute(&mut *self.connection).await?;
+            let committed = "UPDATE replica_heartbeat SET beat = beat + 1 WHERE id = 1";
+            sqlx::query(committed)
+                .execute(&mut *self.connection)
+                .await?;
             Ok(())
         };
         self.server.answers(word).await

@@ -66,7 +66,7 @@ impl World {
                 State::Prepared { since_ms } if since_ms + ORPHAN_AGE_MS <= self.now_ms => {
                     LiveState::PreparedLong
                 }
-                State::Prepared { .. } => LiveState::Prepared,
+                State::Prepared { .. } => LiveState::PreparedInDoubt,
             },
         });
         Some(Gate {

@@ -89,7 +89,7 @@ impl World {
                 State::Prepared { since_ms } if since_ms + ORPHAN_AGE_MS <= now_ms => {
                     LiveState::PreparedLong
                 }
-                State::Prepared { .. } => LiveState::Prepared,
+                State::Prepared { .. } => LiveState::PreparedInDoubt,
             };
             Some(LiveHold {
                 order: order::uuid(order::order_of(&hold.id)?),

@@ -255,3 +255,29 @@ async fn a_buyer_of_lost_stock_waits_until_it_is_made_anew() -> Result<()> {
     assert_eq!((too_many.status, too_many.problem()), (409, "out-of-stock"));
     Ok(())
 }
+
+/// The hold is young and its order settled: nobody else would end it, and no walk is due for long.
+#[tokio::test]
+async fn a_sale_that_redis_has_forgotten_is_told_again_as_soon_as_it_is_back() -> Result<()> {
+    let stack = stack(&["FORGOTTEN"])?;
+    let order = sold(&stack, "FORGOTTEN").await?;
+    forget_the_confirmation(&stack, "FORGOTTEN", order)?;
+    stack.redis.server()?.kill()?;
+    wait::until_async("Redis to be given up", PATIENCE, || async {
+        Shop::of(&stack.proxy).stock("FORGOTTEN").await.unwrap_err();
+        let open = stack.proxy.metric("holdfast_redis_breaker_open").await?;
+        Ok((open == 1.0).then_some(()))
+    })
+    .await?;
+    stack.redis.start_again()?;
+    wait::until("the sale to be told again", PATIENCE, || {
+        let state = state(&stack, "FORGOTTEN", order)?;
+        Ok((state.as_deref() == Some("CONFIRMED")).then_some(()))
+    })?;
+    let books = ledger(&stack, "FORGOTTEN")?;
+    ensure!(
+        (books.on_hand, books.held) == (8, 0),
+        "not as MySQL has it: {books:?}"
+    );
+    Ok(())
+}

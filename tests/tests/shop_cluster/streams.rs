@@ -102,6 +102,15 @@ async fn changes_on_all_nodes_are_told_at_once_and_after_slots_have_moved() -> R
         block_in_place(|| cluster.move_slots([moving], from, to))?;
         crowd.assert_told(&shop, &SKUS, when).await?;
     }
+    if cluster.moves_slots_whole()? {
+        for (from, to, when) in [
+            (from.as_ref(), to, "moved whole"),
+            (to, from, "moved whole back"),
+        ] {
+            block_in_place(|| cluster.move_slots_whole(moving..moving + 1, from, to))?;
+            crowd.assert_told(&shop, &SKUS, when).await?;
+        }
+    }
 
     // Nobody listens where nobody watches.
     drop(crowd);

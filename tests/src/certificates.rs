@@ -5,6 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use redis::TlsCertificates;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+
 use crate::data::Home;
 
 /// The files, as PEM.
@@ -49,5 +52,16 @@ impl Certificates {
              -out server.crt",
         )?;
         Ok(files)
+    }
+
+    /// A client that believes servers with such a certificate, and shows none of its own.
+    pub fn client(&self, url: &str) -> Result<redis::Client> {
+        // Fails when there is one already.
+        let _installed = aws_lc_rs::default_provider().install_default();
+        let trusted = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(std::fs::read(&self.authority)?),
+        };
+        Ok(redis::Client::build_with_tls(url, trusted)?)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::certificates::Certificates;
 use crate::data::{self, Home};
 use crate::ports;
 use crate::process::Launch;
@@ -40,8 +41,20 @@ pub struct RedisOptions {
     pub files: Vec<&'static str>,
     /// Who may log in; without, whoever comes may do everything. With them, [`Redis::url`] is the operator's.
     pub users: Option<Users>,
+    /// With them it speaks TLS alone, as redis-conf/tls.conf has it.
+    pub tls: Option<Certificates>,
     /// The port under which others reach it, where that is not its own.
     pub announced: Option<u16>,
+}
+
+impl RedisOptions {
+    /// How its URLs begin.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "rediss",
+            None => "redis",
+        }
+    }
 }
 
 impl Default for RedisOptions {
@@ -56,6 +69,7 @@ impl Default for RedisOptions {
             replica_of: None,
             files: vec!["standalone.conf"],
             users: None,
+            tls: None,
             announced: None,
         }
     }
@@ -94,7 +108,8 @@ impl Redis {
         };
         let login = options.users.as_ref().map(|users| users.login("operator"));
         let url = format!(
-            "redis://{}127.0.0.1:{port}",
+            "{}://{}127.0.0.1:{port}",
+            options.scheme(),
             login.transpose()?.unwrap_or_default()
         );
         let redis = Redis {
@@ -126,7 +141,14 @@ impl Redis {
 
     /// A client of it; `get_connection` blocks, `get_multiplexed_async_connection` does not.
     pub fn client(&self) -> Result<redis::Client> {
-        Ok(redis::Client::open(self.url.as_str())?)
+        match self
+            .private
+            .as_ref()
+            .and_then(|own| own.options.tls.as_ref())
+        {
+            Some(certificates) => certificates.client(&self.url),
+            None => Ok(redis::Client::open(self.url.as_str())?),
+        }
     }
 
     /// A blocking connection to it.
@@ -151,7 +173,7 @@ impl Redis {
             .arg("on")
             .arg(">secret")
             .query(&mut self.connection()?)?;
-        Ok(self.url.replacen("redis://", "redis://proxy:secret@", 1))
+        Ok(self.url.replacen("://", "://proxy:secret@", 1))
     }
 
     /// Whether it runs a module that has been built anew since.
@@ -165,7 +187,20 @@ impl Redis {
         let private = self.private()?;
         private
             .server
-            .ensure(|| launch(private), || answers(private))
+            .ensure(|| launch(private), || self.answers(private))
+    }
+
+    /// Whether it answers PING with PONG: while it loads its files it answers `-LOADING`, which is not yet.
+    fn answers(&self, private: &Private) -> bool {
+        if private.options.tls.is_none() {
+            return answers(private);
+        }
+        let ping = || -> Result<String> {
+            let patience = Duration::from_secs(1);
+            let mut connection = self.client()?.get_connection_with_timeout(patience)?;
+            Ok(redis::cmd("PING").query(&mut connection)?)
+        };
+        ping().is_ok_and(|answer| answer == "PONG")
     }
 
     fn private(&self) -> Result<&Private> {
@@ -238,11 +273,20 @@ fn write_configuration(private: &Private) -> Result<PathBuf> {
     let (options, home) = (&private.options, private.server.home());
     let mut lines =
         vec!["# Written by the stack launcher at every start; changes here are lost.".to_owned()];
-    for file in &options.files {
+    let encrypted = options.tls.as_ref().map(|_| "tls.conf");
+    for file in options.files.iter().copied().chain(encrypted) {
         let path = data::checkout().join("redis-conf").join(file);
         lines.push(format!("include {}", quoted_path(&path)));
     }
-    lines.push(format!("port {}", private.port));
+    match &options.tls {
+        None => lines.push(format!("port {}", private.port)),
+        Some(certificates) => lines.extend([
+            format!("tls-port {}", private.port),
+            format!("tls-cert-file {}", quoted_path(&certificates.certificate)),
+            format!("tls-key-file {}", quoted_path(&certificates.key)),
+            format!("tls-ca-cert-file {}", quoted_path(&certificates.authority)),
+        ]),
+    }
     lines.push(format!("dir {}", quoted_path(&home.folder)));
     // Not among the arguments: CONFIG REWRITE, which a failover brings, would have it loaded twice at the next start.
     if options.module {
@@ -285,7 +329,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Whether it answers PING with PONG: while it loads its files it answers `-LOADING`, which is not yet.
+/// The same of a server that speaks in the clear.
 fn answers(private: &Private) -> bool {
     let ping = || -> Result<String> {
         let mut stream =

@@ -84,7 +84,7 @@ impl RedisCluster {
         bound(primary)..bound(primary + 1)
     }
 
-    /// `redis+cluster://…`, for who comes as the user of this role.
+    /// `redis+cluster://…`, or `rediss+cluster://…` with TLS, for who comes as the user of this role.
     pub fn url(&self, role: &str) -> Result<String> {
         let login = match &self.options.users {
             Some(users) => users.login(role)?,
@@ -94,7 +94,8 @@ impl RedisCluster {
             .nodes()
             .map(|node| Ok(ports::local(node.port()?).to_string()))
             .collect();
-        Ok(format!("redis+cluster://{login}{}", nodes?.join(",")))
+        let scheme = self.options.scheme();
+        Ok(format!("{scheme}+cluster://{login}{}", nodes?.join(",")))
     }
 
     /// The node that serves a slot now: of those that say that they do, the one with the latest right to it.

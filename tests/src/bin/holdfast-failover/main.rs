@@ -20,7 +20,7 @@ struct Arguments {
     /// How often each is repeated on the same servers.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
-    /// Draw each scenario's first run into this folder, as <scenario>.svg.
+    /// Draw each scenario's first run into this folder, as SCENARIO.svg.
     #[arg(long)]
     out: Option<PathBuf>,
     /// List the scenarios and end.

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -18,6 +19,9 @@ use super::{Kind, Problem, as_schema};
 use crate::app::App;
 use crate::catalogue::Sku;
 use crate::store::committer::IdempotencyKey;
+
+/// How long the rest of a body is taken that was refused.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The parameters of a path, by their names.
 pub type Parameters = Vec<(String, String)>;
@@ -149,6 +153,7 @@ impl Call {
         };
         // Refused by its Content-Length, a body need not be sent at all.
         if self.body.size_hint().lower() > limit as u64 {
+            self.pass_over(limit).await;
             return Err(too_large());
         }
         let body_timeout = self.app.config.http.body_timeout();
@@ -166,6 +171,19 @@ impl Call {
                 Problem::new(Kind::InvalidBody, "the body ended before it was complete")
             }
         })
+    }
+
+    /// Who is in the middle of sending does not listen yet, and would lose the answer with the
+    /// connection: takes what is coming for a moment, at most so many bytes, and throws it away (the
+    /// lingering close of RFC 9112, section 9.6).
+    async fn pass_over(&mut self, bytes: usize) {
+        // Who asks first sends nothing, unless it is told to go on.
+        if self.header(EXPECT.as_str()).is_some() {
+            return;
+        }
+        let mut rest = Limited::new(&mut self.body, bytes.saturating_mul(2));
+        let passing = async { while let Some(Ok(_)) = rest.frame().await {} };
+        let _in_time = tokio::time::timeout(LINGER, passing).await;
     }
 
     fn says_json(&self) -> bool {

@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -10,6 +11,9 @@ use super::*;
 const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
 const LAST_REQUEST: &[u8] =
     b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// So many are served before a server leaves: by then its clients are in full swing.
+const ANSWERS_BEFORE: usize = 30;
 
 struct Serving {
     address: SocketAddr,
@@ -107,23 +111,31 @@ async fn whoever_got_in_is_answered() {
     for _ in 0..3 {
         let serving = serving(HEADER_TIMEOUT).await;
         let address = serving.address;
+        let (has_asked, mut asked) = tokio::sync::mpsc::unbounded_channel();
         let clients: Vec<_> = (0..3)
-            .map(|_| std::thread::spawn(move || knock(address)))
+            .map(|_| {
+                let has_asked = has_asked.clone();
+                std::thread::spawn(move || knock(address, &has_asked))
+            })
             .collect();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        for _ in 0..ANSWERS_BEFORE {
+            let answered = tokio::time::timeout(HEADER_TIMEOUT, asked.recv()).await;
+            assert_eq!(answered.expect("answered in time"), Some(()));
+        }
         serving.leave.draining.cancel();
         serving.leave.stopping.cancel();
         serving.until_its_end.await.expect("it ends");
         for client in clients {
-            let answered = client.join().expect("the client ends");
-            assert!(answered.is_ok_and(|answered| answered > 0));
+            client
+                .join()
+                .expect("the client ends")
+                .expect("all are answered");
         }
     }
 }
 
-/// Asks on one connection after the other until nobody is there; how many were answered.
-fn knock(address: SocketAddr) -> std::io::Result<u32> {
-    let mut answered = 0;
+/// Asks on one connection after the other until nobody is there, and tells of each answer.
+fn knock(address: SocketAddr, has_asked: &UnboundedSender<()>) -> std::io::Result<()> {
     while let Ok(mut client) = std::net::TcpStream::connect(address) {
         client.write_all(LAST_REQUEST)?;
         let mut heard = String::new();
@@ -137,7 +149,8 @@ fn knock(address: SocketAddr) -> std::io::Result<u32> {
         if !heard.starts_with("HTTP/1.1 204") {
             return Err(std::io::Error::other("hung up without an answer"));
         }
-        answered += 1;
+        // Nobody counts any more once the server leaves.
+        let _counted = has_asked.send(());
     }
-    Ok(answered)
+    Ok(())
 }

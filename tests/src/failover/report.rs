@@ -209,7 +209,6 @@ fn seconds(time: Duration) -> String {
 mod tests {
     use super::super::fate::Fate;
     use super::super::scenario::SCENARIOS;
-    use super::super::timeline::Attempt;
     use super::*;
 
     /// Orders are not served for so long, ten times a second.
@@ -218,19 +217,7 @@ mod tests {
             let due = Duration::from_millis(step * 100);
             let is_away = (2_000..2_000 + away_ms).contains(&(step * 100));
             let fate = if is_away { Fate::Refused } else { Fate::Served };
-            let only = Attempt {
-                fate,
-                ended: due,
-                words: format!("{fate:?}"),
-            };
-            Outcome {
-                kind: Kind::Order,
-                subject: 0,
-                due,
-                first: only.clone(),
-                last: only,
-                attempts: 1,
-            }
+            Outcome::of_an_order(due, fate)
         };
         Report {
             scenario: &SCENARIOS[0],

@@ -193,24 +193,11 @@ mod tests {
     use super::super::fate::Fate;
     use super::super::report::Mark;
     use super::super::scenario::SCENARIOS;
-    use super::super::timeline::{Attempt, Outcome};
+    use super::super::timeline::Outcome;
     use super::*;
 
     fn outcome(due: u64, fate: Fate) -> Outcome {
-        let due = Duration::from_millis(due);
-        let only = Attempt {
-            fate,
-            ended: due,
-            words: String::new(),
-        };
-        Outcome {
-            kind: Kind::Order,
-            subject: 0,
-            due,
-            first: only.clone(),
-            last: only,
-            attempts: 1,
-        }
+        Outcome::of_an_order(Duration::from_millis(due), fate)
     }
 
     #[test]

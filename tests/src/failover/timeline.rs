@@ -30,6 +30,26 @@ pub struct Outcome {
     pub attempts: u32,
 }
 
+#[cfg(test)]
+impl Outcome {
+    /// An order that was sent once and answered at once.
+    pub fn of_an_order(due: Duration, fate: super::fate::Fate) -> Outcome {
+        let only = Attempt {
+            fate,
+            ended: due,
+            words: format!("{fate:?}"),
+        };
+        Outcome {
+            kind: Kind::Order,
+            subject: 0,
+            due,
+            first: only.clone(),
+            last: only,
+            attempts: 1,
+        }
+    }
+}
+
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
